@@ -1,0 +1,1 @@
+"""rfid-agent: charger-side RFID authorization over OCPI."""

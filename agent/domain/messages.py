@@ -1,0 +1,272 @@
+"""What goes into the station machine (inputs) and what comes out (effects).
+
+Effects are performed in the order given: a `Record` is on disk before anything after
+it happens, which is how "durable first, then act" is written down.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta  # noqa: TC003 - msgspec reads the annotations
+from enum import Enum
+
+from msgspec import Struct
+
+from agent.domain.instant import Instant  # noqa: TC001 - msgspec reads them
+from agent.domain.outcomes import (  # noqa: TC001
+    AuthMethod,
+    DecidedBy,
+    EventKind,
+    Ignored,
+    Outcome,
+    Refusal,
+    Signal,
+    StopReason,
+)
+from agent.domain.sessions import Session  # noqa: TC001
+from agent.domain.tokens import Reply, Token  # noqa: TC001
+from agent.domain.uid import Technology, Uid  # noqa: TC001
+
+# ---- inputs ------------------------------------------------------------------
+
+
+class CardTapped(Struct, frozen=True, kw_only=True):
+    """A card arrived; `token` is its whitelist row.
+
+    `lookup_failed` says that the whitelist could not be read: that refuses a start
+    and never a stop.
+    """
+
+    tap_id: str
+    reader: str
+    slot: str
+    uid: Uid
+    technology: Technology
+    token: Token | None
+    lookup_failed: bool = False
+
+
+class CardUnread(Struct, frozen=True, kw_only=True):
+    """Something arrived at the reader and gave no uid."""
+
+    tap_id: str
+    reader: str
+
+
+class CardLifted(Struct, frozen=True):
+    """The card left the field."""
+
+    reader: str
+    slot: str
+
+
+class Answered(Struct, frozen=True):
+    """The reply to an `AskUpstream`, in time or late."""
+
+    tap_id: str
+    reply: Reply
+
+
+class VehicleConnected(Struct, frozen=True):
+    """A vehicle is plugged in; repeated while it pauses."""
+
+    evse_uid: str
+
+
+class VehicleDisconnected(Struct, frozen=True):
+    """The vehicle was unplugged."""
+
+    evse_uid: str
+
+
+class MeterRead(Struct, frozen=True):
+    """The energy register's reading."""
+
+    evse_uid: str
+    wh: int
+
+
+class ChargerFaulted(Struct, frozen=True):
+    """The charger reports a fault."""
+
+    evse_uid: str
+    name: str
+
+
+class ChargerCleared(Struct, frozen=True):
+    """The fault is gone."""
+
+    evse_uid: str
+
+
+class ChargerLost(Struct, frozen=True):
+    """Nobody can talk to the charger; what it does is unknown."""
+
+    evse_uid: str
+
+
+class ChargerFound(Struct, frozen=True, kw_only=True):
+    """The charger's real state, at start-up and whenever it comes back."""
+
+    evse_uid: str
+    connected: bool
+    enabled: bool
+    wh: int | None
+    fault: str | None
+
+
+class EnergyEnabled(Struct, frozen=True):
+    """The charger confirmed `EnableEnergy`."""
+
+    evse_uid: str
+    session_id: str
+
+
+class EnableFailed(Struct, frozen=True):
+    """The charger refused `EnableEnergy` or did not confirm in time."""
+
+    evse_uid: str
+    session_id: str
+    reason: str
+
+
+class EnergyDisabled(Struct, frozen=True):
+    """The charger confirmed `DisableEnergy`; `wh` is the register after it."""
+
+    evse_uid: str
+    wh: int | None
+
+
+class DisableFailed(Struct, frozen=True):
+    """The charger could not be told; it will be, as soon as it is found again."""
+
+    evse_uid: str
+    reason: str
+
+
+class Tick(Struct, frozen=True):
+    """Time passed; sent when `next_deadline` is due."""
+
+
+Input = (
+    CardTapped
+    | CardUnread
+    | CardLifted
+    | Answered
+    | VehicleConnected
+    | VehicleDisconnected
+    | MeterRead
+    | ChargerFaulted
+    | ChargerCleared
+    | ChargerLost
+    | ChargerFound
+    | EnergyEnabled
+    | EnableFailed
+    | EnergyDisabled
+    | DisableFailed
+    | Tick
+)
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What one step may use from the world.
+
+    `fresh_id` is unused so far and becomes the id of the session that this step may
+    start. `storage_ok` is False when recording the same step's effects just failed:
+    starts are refused then and stops happen all the same.
+    """
+
+    now: Instant
+    fresh_id: str
+    storage_ok: bool = True
+
+
+# ---- effects -----------------------------------------------------------------
+
+
+class Change(Enum):
+    """Why a session is recorded; START and END are reported, and both must arrive.
+
+    STOP is the decision to stop, END what the meter said once energy was off.
+    """
+
+    START = "start"
+    READING = "reading"
+    STOP = "stop"
+    END = "end"
+
+
+class Record(Struct, frozen=True):
+    """Make the session durable, and its report together with it."""
+
+    change: Change
+    session: Session
+
+
+class EnableEnergy(Struct, frozen=True):
+    """Let energy flow for this session; answered by EnergyEnabled or EnableFailed."""
+
+    evse_uid: str
+    session_id: str
+
+
+class DisableEnergy(Struct, frozen=True):
+    """Stop energy; answered by EnergyDisabled or DisableFailed."""
+
+    evse_uid: str
+
+
+class AskUpstream(Struct, frozen=True, kw_only=True):
+    """Ask for a real-time authorization; answered by Answered, or by the deadline.
+
+    `token` is the whitelist row, None for an unknown card; `deadline` is monotonic.
+    """
+
+    tap_id: str
+    uid: Uid
+    token: Token | None
+    evse_uids: tuple[str, ...]
+    deadline: timedelta
+
+
+class Revalidate(Struct, frozen=True):
+    """Ask in the background about a card the whitelist has already allowed."""
+
+    uid: Uid
+    token: Token
+    evse_uids: tuple[str, ...]
+
+
+class Show(Struct, frozen=True):
+    """Show a signal at a reader."""
+
+    reader: str
+    signal: Signal
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened, for the log and every other sink.
+
+    An event with an `outcome` is the one that ends the tap `tap_id`, the grant that
+    the tap `grant_id` was given, or both. `uid` is for fingerprints and never
+    printed. `tapped_at` and `at` give the latency.
+    """
+
+    kind: EventKind
+    at: Instant
+    tap_id: str | None = None
+    grant_id: str | None = None
+    reader: str | None = None
+    evse_uid: str | None = None
+    session_id: str | None = None
+    uid: Uid | None = None
+    outcome: Outcome | None = None
+    reason: Refusal | Ignored | StopReason | None = None
+    decided_by: DecidedBy | None = None
+    auth_method: AuthMethod | None = None
+    tapped_at: Instant | None = None
+    energy_wh: int | None = None
+    info: str | None = None
+    flagged: bool = False
+
+
+Effect = Record | EnableEnergy | DisableEnergy | AskUpstream | Revalidate | Show | Event

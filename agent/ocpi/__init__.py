@@ -1,0 +1,1 @@
+"""OCPI as a client: one protocol machinery, one module of wire models per version."""

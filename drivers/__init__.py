@@ -1,0 +1,1 @@
+"""Hardware drivers: readers, chargers and indicators; they know nothing of OCPI."""

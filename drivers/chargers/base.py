@@ -1,0 +1,112 @@
+"""The Charger port: switch energy, and hear from the vehicle and the meter."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class Vehicle(StrEnum):
+    """What is at the socket (IEC 61851 states A, B, and C or D)."""
+
+    ABSENT = "absent"
+    CONNECTED = "connected"
+    CHARGING = "charging"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerState:
+    """A snapshot: `wh` is the energy register, None when there is no meter."""
+
+    vehicle: Vehicle
+    enabled: bool
+    wh: int | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A vehicle was plugged in, or pauses charging while it stays plugged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """The vehicle draws energy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The vehicle was unplugged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The charger cannot charge; `name` is the charger's own word for it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared:
+    """The fault is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The energy register reads `wh`; it counts up over the life of the meter."""
+
+    wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerUp:
+    """Communication works; `state` is what the charger says now."""
+
+    state: ChargerState
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerDown:
+    """Communication is lost until the next ChargerUp; the driver keeps trying."""
+
+    reason: str
+
+
+ChargerEvent = (
+    Connected
+    | Charging
+    | Disconnected
+    | Fault
+    | FaultCleared
+    | Meter
+    | ChargerUp
+    | ChargerDown
+)
+
+
+class Charger(ABC):
+    """One EVSE's charger; energy off is its resting state.
+
+    `Config` is the driver's own table of the configuration, a frozen dataclass;
+    relative paths in it are resolved against the state directory before the
+    driver sees them.
+    """
+
+    Config: ClassVar[type[Any]]
+
+    @abstractmethod
+    def events(self) -> AsyncGenerator[ChargerEvent]:
+        """Yield events until closed, ChargerUp first; raise a DriverError to reopen."""
+
+    @abstractmethod
+    async def enable(self, limit_amps: int | None = None) -> None:
+        """Let energy flow; return when the charger confirmed, else DriverError."""
+
+    @abstractmethod
+    async def disable(self) -> None:
+        """Stop energy; return when the charger confirmed, else DriverError."""

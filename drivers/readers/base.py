@@ -1,0 +1,94 @@
+"""The Reader port: an async stream of what happens at a card reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class Technology(StrEnum):
+    """What kind of card was read; it decides which uid lengths are possible."""
+
+    ISO14443 = "ISO14443"
+    ISO15693 = "ISO15693"
+    EM4100 = "EM4100"
+
+
+@dataclass(frozen=True, slots=True)
+class CardArrived:
+    """A card came into the field and was read, once per arrival.
+
+    `uid` is byte 0 first (ISO/IEC 14443-3 order), of whatever length the card
+    gave; `slot` tells the antennas of one reader apart; `at` is monotonic seconds.
+    """
+
+    uid: bytes
+    technology: Technology
+    at: float
+    slot: str = ""
+
+    def __repr__(self) -> str:
+        """Name everything but the card number."""
+        return f"CardArrived({self.technology}, {len(self.uid)} bytes, at={self.at})"
+
+
+@dataclass(frozen=True, slots=True)
+class CardUnreadable:
+    """A card came into the field and gave no uid: torn, mute or unknown."""
+
+    reason: str
+    at: float
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardLeft:
+    """The card left the field; follows every CardArrived and CardUnreadable."""
+
+    at: float
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderUp:
+    """The reader is ready for cards; `device` is its own name for the logs."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderDown:
+    """The reader cannot see cards until the next ReaderUp; the driver keeps trying."""
+
+    reason: str
+
+
+ReaderEvent = CardArrived | CardUnreadable | CardLeft | ReaderUp | ReaderDown
+
+
+class Reader(ABC):
+    """One configured card reader.
+
+    `Config` is the driver's own table of the configuration, a frozen dataclass;
+    relative paths in it are resolved against the state directory before the
+    driver sees them. The constructor takes that structure and must not block.
+    """
+
+    Config: ClassVar[type[Any]]
+
+    @abstractmethod
+    def events(self) -> AsyncGenerator[ReaderEvent]:
+        """Yield events until closed; raise a DriverError when reopening is needed.
+
+        Called again after a failure, so it opens what it needs and its `finally`
+        releases all of it.
+        """
+
+    def alive_at(self) -> float | None:
+        """Monotonic seconds of the last proof of life, None if no thread can hang."""
+        return None

@@ -50,6 +50,7 @@ def start(
         session=session,
         pending=Pending(claim=claim, from_grant=from_grant),
         recorded_at=turn.now.monotonic,
+        reported_at=turn.now.monotonic,
     )
     lock(turn, claim)
     turn.do(Record(Change.START, session), EnableEnergy(evse.uid, session.id))
@@ -170,9 +171,12 @@ def on_meter(turn: Turn, reading: MeterRead) -> None:
     session = add_reading(evse.session, reading.wh, turn.now)
     moved = session.energy_wh != evse.session.energy_wh
     turn.change(evse.uid, session=session)
-    due = turn.now.monotonic >= evse.recorded_at + turn.settings.meter_every
-    if moved and due:
-        turn.change(evse.uid, recorded_at=turn.now.monotonic)
+    now = turn.now.monotonic
+    if moved and now >= evse.reported_at + turn.settings.report_every:
+        turn.change(evse.uid, recorded_at=now, reported_at=now)
+        turn.do(Record(Change.UPDATE, session))
+    elif moved and now >= evse.recorded_at + turn.settings.meter_every:
+        turn.change(evse.uid, recorded_at=now)
         turn.do(Record(Change.READING, session))
 
 

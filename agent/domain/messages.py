@@ -186,11 +186,13 @@ class Context(Struct, frozen=True, kw_only=True):
 class Change(Enum):
     """Why a session is recorded; START and END are reported, and both must arrive.
 
-    STOP is the decision to stop, END what the meter said once energy was off.
+    READING keeps a meter reading, UPDATE reports it as well. STOP is the decision to
+    stop, END what the meter said once energy was off.
     """
 
     START = "start"
     READING = "reading"
+    UPDATE = "update"
     STOP = "stop"
     END = "end"
 

@@ -52,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stop_lockout: timedelta = timedelta(seconds=5)
     select: Select = Select.PLUGGED_FIRST
     meter_every: timedelta = timedelta(seconds=60)
+    report_every: timedelta = timedelta(minutes=5)
     unknown_owner: Owner | None = None
 
 
@@ -97,8 +98,9 @@ class Pending(Struct, frozen=True, kw_only=True):
 class Evse(Struct, frozen=True, kw_only=True):
     """One EVSE as far as it is known.
 
-    `reachable` is False until its charger was found; `plugged_at` is monotonic;
-    `recorded_at` is when the session's reading last became durable (monotonic).
+    `reachable` is False until its charger was found. `plugged_at` is monotonic, and
+    so are `recorded_at` and `reported_at`: when the session's reading last became
+    durable, and when it was last reported.
     """
 
     uid: str
@@ -109,6 +111,7 @@ class Evse(Struct, frozen=True, kw_only=True):
     session: Session | None = None
     pending: Pending | None = None
     recorded_at: timedelta = timedelta()
+    reported_at: timedelta = timedelta()
 
 
 class Station(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,189 @@
+"""Strict reading of TOML tables: every mistake, each with its place and its remedy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+T = TypeVar("T")
+
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
+_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
+
+
+class Place(NamedTuple):
+    """A table of the file: its name, its number among its like, an inner table."""
+
+    table: str
+    number: int = 0
+    key: str = ""
+
+    def __str__(self) -> str:
+        if not self.number:
+            return f"[{self.table}]"
+        return f"[[{self.table}]] number {self.number}"
+
+
+@dataclass
+class Mistakes:
+    """Everything wrong with one file; `text` is its source, for line numbers."""
+
+    path: Path
+    text: str
+    found: list[str] = field(default_factory=list)
+
+    def add(self, place: Place, key: str, problem: str, value: object = ...) -> None:
+        """Note a mistake; `value` is shown when it is given."""
+        line = _find_line(self.text, place, key)
+        where = f"{self.path}:{line}" if line else str(self.path)
+        shown = "" if value is ... else f" = {_show(value)}"
+        self.found.append(f"{where}: {place} {key}{shown}: {problem}")
+
+    def add_table(self, name: str, known: Iterable[str]) -> None:
+        """Note a table that does not exist."""
+        line = _find_line(self.text, Place(name), "")
+        where = f"{self.path}:{line}" if line else str(self.path)
+        self.found.append(f"{where}: [{name}]: {_unknown(name, known)}")
+
+    def raise_if_any(self) -> None:
+        """Raise one ConfigError that lists all of them."""
+        if self.found:
+            raise ConfigError("\n".join(self.found))
+
+
+def read_struct(
+    cls: type[T],
+    table: Mapping[str, Any],
+    place: Place,
+    mistakes: Mistakes,
+    *,
+    base_dir: Path,
+) -> T | None:
+    """Read a table into a Struct or dataclass; None if anything in it is wrong.
+
+    Durations are texts like "2s"; relative paths are taken from `base_dir`.
+    """
+    prefix = f"{place.key}." if place.key else ""
+    known = _fields_of(cls)
+    before = len(mistakes.found)
+    for key in table.keys() - known.keys():
+        mistakes.add(place, prefix + key, _unknown(key, known))
+    values = {}
+    for key, (kind, required) in known.items():
+        if key in table:
+            try:
+                values[key] = _convert(table[key], kind, base_dir)
+            except ValueError as err:
+                mistakes.add(place, prefix + key, str(err), table[key])
+        elif required:
+            mistakes.add(place, prefix + key, f"missing; expected {_describe(kind)}")
+    return cls(**values) if len(mistakes.found) == before else None
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read "500ms", "2s", "5min", "1h" or "1d"; ValueError says so."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError('expected a duration such as "500ms", "2s", "5min" or "1h"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _fields_of(cls: type[Any]) -> dict[str, tuple[Any, bool]]:
+    """Name, type and whether required, of a Struct's or dataclass's fields."""
+    hints = get_type_hints(cls, include_extras=True)
+    if is_dataclass(cls):
+        names = {
+            item.name: item.default is item.default_factory  # Both are MISSING.
+            for item in fields(cls)
+        }
+    else:
+        names = {item.name: item.required for item in msgspec.structs.fields(cls)}
+    return {name: (hints[name], required) for name, required in names.items()}
+
+
+def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 - any field type
+    if kind is timedelta:
+        return parse_duration(value)
+
+    def read_path(kind: type, value: object) -> object:
+        if kind is Path and isinstance(value, str):
+            return base_dir / value
+        raise ValueError("expected a path")
+
+    try:
+        return msgspec.convert(value, kind, dec_hook=read_path)
+    except msgspec.ValidationError as err:
+        raise ValueError(f"expected {_describe(kind)}") from err
+
+
+def _describe(kind: Any) -> str:  # noqa: ANN401 - any field type
+    """Say what would be right, in the words of the schema."""
+    for meta in getattr(kind, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and meta.description:
+            return meta.description
+    if kind is timedelta:
+        return 'a duration such as "2s"'
+    choices = getattr(kind, "__members__", None)
+    if choices:
+        return "one of " + ", ".join(f'"{choice.value}"' for choice in choices.values())
+    names = {
+        str: "a text",
+        bool: "true or false",
+        int: "a whole number",
+        Path: "a path",
+    }
+    if kind in names:
+        return names[kind]
+    if args := get_args(kind):
+        return " or ".join(_describe(arg) for arg in args if arg is not type(None))
+    return f"a table ({getattr(kind, '__name__', kind)})"
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    close = get_close_matches(key, known, n=1)
+    if close:
+        return f"unknown; did you mean {close[0]}?"
+    return f"unknown; known are {', '.join(known)}"
+
+
+def _show(value: object) -> str:
+    """Print a value as TOML would, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - one line
+
+
+def _find_line(text: str, place: Place, key: str) -> int | None:
+    """Find the line of a key, or of its table's header when the key is missing."""
+    wanted = key.partition(".")[0]
+    seen = 0
+    inside = False
+    header: int | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := _HEADER.match(line):
+            seen += match[2] == place.table
+            inside = match[2] == place.table and seen == max(place.number, 1)
+            header = number if inside else header
+        elif inside and (match := _KEY.match(line)) and match[1] == wanted:
+            return number
+    return header

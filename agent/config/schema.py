@@ -1,0 +1,185 @@
+"""The schema of the configuration file, one Struct per table.
+
+Every key is documented in `config.example.toml`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from agent.domain.policy import Modes, OfflineMode, OnlineMode
+from agent.domain.station import Owner, Select, Settings
+
+CountryCode = Annotated[
+    str, Meta(pattern="^[A-Z]{2}$", description='two capital letters, like "SE"')
+]
+PartyId = Annotated[
+    str,
+    Meta(pattern="^[A-Z0-9]{3}$", description='three capitals or digits, like "ABC"'),
+]
+OcpiId = Annotated[
+    str,
+    Meta(pattern="^[!-~]{1,36}$", description="1 to 36 printable ASCII characters"),
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9][a-z0-9-]{0,31}$",
+        description='a name of small letters, digits and dashes, like "front"',
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description='a URL, like "https://backend.example/ocpi/versions"',
+    ),
+]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", description='an ISO 4217 code, like "EUR"')
+]
+
+
+class StationConfig(Struct, frozen=True, kw_only=True):
+    """[station]: who and where we are."""
+
+    country_code: CountryCode
+    party_id: PartyId
+    location_id: OcpiId
+    currency: Currency = "EUR"
+    state_dir: Path = Path("/var/lib/rfid-agent")
+
+
+class AuthorizationConfig(Struct, frozen=True, kw_only=True):
+    """[authorization]: the choices that OCPI leaves to a CPO."""
+
+    online: OnlineMode = OnlineMode.LOCAL_FIRST
+    offline: OfflineMode = OfflineMode.WHITELIST
+    deadline: timedelta = timedelta(seconds=2)
+    connection_timeout: timedelta = timedelta(seconds=60)
+    tap_to_stop: bool = True
+    stop_lockout: timedelta = timedelta(seconds=5)
+    select: Select = Select.PLUGGED_FIRST
+
+
+class ReportingConfig(Struct, frozen=True, kw_only=True):
+    """[reporting]: how often a running session is written down and told."""
+
+    meter_every: timedelta = timedelta(seconds=60)
+    update_every: timedelta = timedelta(minutes=5)
+
+
+class DriverTable(Struct, frozen=True, kw_only=True):
+    """A driver's name and its own options, as read by the driver's own schema."""
+
+    driver: str
+    options: Any
+
+
+class EvseConfig(Struct, frozen=True, kw_only=True):
+    """[[evse]]: one EVSE and its charger."""
+
+    uid: OcpiId
+    connector_id: OcpiId = "1"
+    meter_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    charger: dict[str, Any]
+
+
+class ReaderConfig(Struct, frozen=True, kw_only=True):
+    """[[reader]]: one card reader; the keys of its driver stand beside these."""
+
+    name: Name
+    driver: str
+    evses: list[str] | None = None
+    indicator: dict[str, Any] = {"driver": "none"}
+
+
+class TokenSource(Struct, frozen=True, kw_only=True):
+    """Where a secret is kept; never the secret itself."""
+
+    file: Path | None = None
+    credential: Name | None = None
+
+
+class UpstreamConfig(Struct, frozen=True, kw_only=True):
+    """[[upstream]]: one OCPI party that owns tokens and hears of sessions."""
+
+    name: Name
+    versions_url: Url
+    token: dict[str, Any]
+    version: Literal["auto", "2.2.1"] = "auto"
+    country_code: CountryCode | None = None
+    party_id: PartyId | None = None
+    authorize_unknown: bool = False
+    sync_every: timedelta = timedelta(hours=1)
+    full_sync_every: timedelta = timedelta(days=1)
+    page_size: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class Evse(Struct, frozen=True, kw_only=True):
+    """An EVSE with its charger's table read."""
+
+    uid: str
+    connector_id: str
+    meter_id: str | None
+    charger: DriverTable
+
+
+class Reader(Struct, frozen=True, kw_only=True):
+    """A reader with its driver's table read; `evses` are uids in order."""
+
+    name: str
+    evses: tuple[str, ...]
+    reader: DriverTable
+    indicator: DriverTable
+
+
+class Upstream(Struct, frozen=True, kw_only=True):
+    """An upstream with its secret's place found."""
+
+    config: UpstreamConfig
+    token: TokenSource
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole configuration, checked; `notes` says what could not be."""
+
+    path: Path
+    station: StationConfig
+    authorization: AuthorizationConfig
+    reporting: ReportingConfig
+    evses: tuple[Evse, ...]
+    readers: tuple[Reader, ...]
+    upstreams: tuple[Upstream, ...]
+    notes: tuple[str, ...] = ()
+
+    def settings(self) -> Settings:
+        """The rules' parameters."""
+        rules = self.authorization
+        unknown = [
+            item.config for item in self.upstreams if item.config.authorize_unknown
+        ]
+        owner = next(
+            (
+                Owner(item.name, item.country_code, item.party_id)
+                for item in unknown
+                if item.country_code and item.party_id
+            ),
+            None,
+        )
+        return Settings(
+            readers={reader.name: reader.evses for reader in self.readers},
+            modes=Modes(rules.online, rules.offline, ask_unknown=bool(unknown)),
+            deadline=rules.deadline,
+            connection_timeout=rules.connection_timeout,
+            tap_to_stop=rules.tap_to_stop,
+            stop_lockout=rules.stop_lockout,
+            select=rules.select,
+            meter_every=self.reporting.meter_every,
+            report_every=self.reporting.update_every,
+            unknown_owner=owner,
+        )

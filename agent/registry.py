@@ -1,0 +1,36 @@
+"""Finding drivers by name: ours and third parties' register the same way."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from drivers.chargers.base import Charger
+    from drivers.indicators.base import Indicator
+    from drivers.readers.base import Reader
+
+    DriverClass = type[Reader | Charger | Indicator]
+
+READERS = "rfid_agent.readers"
+CHARGERS = "rfid_agent.chargers"
+INDICATORS = "rfid_agent.indicators"
+
+
+def driver_names(group: str) -> list[str]:
+    """Every driver of a kind that is installed here."""
+    return sorted(entry.name for entry in entry_points(group=group))
+
+
+def load_driver(group: str, name: str) -> Any:  # noqa: ANN401 - one of DriverClass
+    """Import a driver's class; ConfigError says what there is instead."""
+    for entry in entry_points(group=group, name=name):
+        try:
+            return entry.load()
+        except ImportError as err:
+            raise ConfigError(f"driver {name!r} cannot be loaded: {err}") from err
+    raise ConfigError(
+        f"no such driver; installed are: {', '.join(driver_names(group)) or 'none'}"
+    )

@@ -1,0 +1,1 @@
+"""SQLite: the whitelist, which upstream can rebuild, and the precious journal."""

@@ -1,0 +1,178 @@
+"""The journal: sessions, their meter readings, and the reports of both.
+
+A session's change and its report are one transaction, durable when the call returns.
+A card number lives here only until the last report of its session is delivered.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+from sqlite_utils.migrations import Migrations
+
+from agent.domain.instant import ocpi_datetime
+from agent.domain.messages import Change
+from agent.errors import StoreCorruptError
+from agent.store import database
+from agent.store.database import translate_errors
+from agent.store.outbox import Outbox, decode_session
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlite_utils import Database
+
+    from agent.domain.sessions import Session
+
+FILE = "journal.db"
+migrations = Migrations("journal")
+
+
+@migrations(name="0001_sessions")
+def create_tables(database: Database) -> None:
+    """Lay out sessions, readings and outbox.
+
+    `data` and `snapshot` are a Session as JSON; the columns beside them are what is
+    searched for. The outbox is delivered in the order of its ids.
+    """
+    database.table("sessions").create(
+        {
+            "id": str,
+            "evse_uid": str,
+            "is_open": int,
+            "started_at": str,
+            "data": bytes,
+            "reported": int,
+        },
+        pk="id",
+        not_null={"evse_uid", "is_open", "started_at", "data", "reported"},
+    ).create_index(["is_open"])
+    database.table("meter_readings").create(
+        {"id": int, "session_id": str, "at": str, "wh": int},
+        pk="id",
+        not_null={"session_id", "at", "wh"},
+    ).create_index(["session_id"])
+    database.table("outbox").create(
+        {
+            "id": int,
+            "session_id": str,
+            "sink": str,
+            "change": str,
+            "correlation_id": str,
+            "snapshot": bytes,
+            "refused": int,
+            "why": str,
+        },
+        pk="id",
+        not_null={"session_id", "sink", "change", "correlation_id", "snapshot"},
+        defaults={"refused": 0},
+    ).create_index(["session_id"]).create_index(["sink", "id"])
+
+
+class Journal:
+    """The precious database; every method may block on the disk.
+
+    Used from one thread at a time. `read_only` is for looking at it beside the
+    running daemon. `set_aside` names the damaged file that was found instead.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.set_aside: Path | None = None
+        try:
+            self._open(read_only=read_only)
+        except StoreCorruptError:
+            if read_only:
+                raise
+            self.set_aside = database.set_aside(path)
+            self._open(read_only=False)
+
+    def record(self, change: Change, session: Session, correlation_id: str) -> None:
+        """Make a session's change durable, with its report where it has one."""
+        with self._write() as connection:
+            self._save(connection, session)
+            if session.meter_wh is not None and change is not Change.STOP:
+                at = (session.ended_at or session.started_at).wall
+                if change in (Change.READING, Change.UPDATE):
+                    at = session.last_updated
+                connection.execute(
+                    "INSERT INTO meter_readings (session_id, at, wh) VALUES (?, ?, ?)",
+                    (session.id, ocpi_datetime(at), session.meter_wh),
+                )
+            if change in _REPORTED:
+                self.outbox.enqueue(connection, change, session, correlation_id)
+
+    def open_sessions(self) -> list[Session]:
+        """Every session that has not ended, oldest first."""
+        with translate_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT data FROM sessions WHERE is_open = 1 ORDER BY started_at, id"
+            ).fetchall()
+            return [decode_session(data) for (data,) in rows]
+
+    def sessions(self, limit: int) -> list[tuple[Session, bool]]:
+        """The newest sessions first, each with whether its end has been delivered."""
+        with translate_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT data, reported FROM sessions ORDER BY started_at DESC, id "
+                "LIMIT ?",
+                (limit,),
+            ).fetchall()
+            return [(decode_session(data), bool(reported)) for data, reported in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # ---- inside -------------------------------------------------------------------
+
+    def _open(self, *, read_only: bool) -> None:
+        with translate_errors(self.path):
+            connection = database.connect(self.path, read_only=read_only)
+            try:
+                if not read_only:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("PRAGMA synchronous = FULL")
+                    database.check(connection, self.path)
+                    database.migrate(connection, migrations, self.path)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+            self.outbox = Outbox(self.path, connection, self._forget_card)
+
+    def _save(self, connection: sqlite3.Connection, session: Session) -> None:
+        connection.execute(
+            "INSERT INTO sessions (id, evse_uid, is_open, started_at, data, reported) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (id) DO UPDATE SET "
+            "is_open = ?3, data = ?5",
+            (
+                session.id,
+                session.evse_uid,
+                session.is_open,
+                ocpi_datetime(session.started_at.wall),
+                msgspec.json.encode(session),
+            ),
+        )
+
+    def _forget_card(self, connection: sqlite3.Connection, session: Session) -> None:
+        anonymous = replace(
+            session, card="", token=replace(session.token, uid="", contract_id="")
+        )
+        connection.execute(
+            "UPDATE sessions SET data = ?, reported = 1 WHERE id = ?",
+            (msgspec.json.encode(anonymous), session.id),
+        )
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with translate_errors(self.path), database.transaction(self._connection):
+            yield self._connection
+
+
+_REPORTED = (Change.START, Change.UPDATE, Change.END)

@@ -1,0 +1,97 @@
+"""Reading the list in force, from the daemon or beside it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from agent.domain.tokens import Token, TokenType
+from agent.errors import StoreCorruptError
+from agent.store import database
+from agent.store.database import translate_errors
+from agent.store.token_rows import ListedToken, TokenCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from agent.domain.uid import Uid
+    from agent.store.keys import CardKeys
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SyncState(Struct, frozen=True, kw_only=True):
+    """How far one upstream's list is known; `cursor` is its newest `last_updated`."""
+
+    cursor: datetime | None = None
+    synchronized_at: datetime | None = None
+    swept_at: datetime | None = None
+
+
+class TokenReader:
+    """A read-only view of one whitelist file; used from one thread at a time.
+
+    A view keeps showing the list it was opened on, even after a swap.
+    """
+
+    def __init__(self, path: Path, keys: CardKeys, upstreams: Sequence[str]) -> None:
+        self._path = path
+        self._rank = {name: rank for rank, name in enumerate(upstreams)}
+        with translate_errors(path):
+            self._connection = database.connect(path, read_only=True)
+            self._codec = TokenCodec(self._connection, keys)
+
+    def find(self, uid: Uid, token_type: TokenType = TokenType.RFID) -> list[Token]:
+        """Every party's token with this uid, the upstream listed first in front."""
+        with translate_errors(self._path):
+            tokens = self._codec.find(uid, token_type)
+        if len(tokens) > 1:
+            last = len(self._rank)
+            tokens.sort(key=lambda token: self._rank.get(token.upstream, last))
+        return tokens
+
+    def listed(self) -> Iterator[ListedToken]:
+        """Every row as far as it can be shown: without its card number."""
+        with translate_errors(self._path):
+            yield from self._codec.listed()
+
+    def count(self) -> int:
+        """How many rows there are; reads the whole index."""
+        with translate_errors(self._path):
+            (rows,) = self._connection.execute("SELECT count(*) FROM tokens").fetchone()
+        return int(rows)
+
+    def sync_state(self, upstream: str) -> SyncState:
+        """What is known about one upstream's list."""
+        with translate_errors(self._path):
+            row = self._connection.execute(
+                "SELECT cursor, synchronized_at, swept_at FROM upstreams "
+                "WHERE name = ?",
+                (upstream,),
+            ).fetchone()
+        if row is None:
+            return SyncState()
+        cursor, synchronized_at, swept_at = row
+        return SyncState(
+            cursor=None if cursor is None else _EPOCH + timedelta(milliseconds=cursor),
+            synchronized_at=_parse(synchronized_at),
+            swept_at=_parse(swept_at),
+        )
+
+    def verify(self) -> None:
+        """Read every page of the file; raise StoreCorruptError if one is broken."""
+        database.check(self._connection, self._path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _parse(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError as err:
+        raise StoreCorruptError(f"not a time in the whitelist: {err}") from err

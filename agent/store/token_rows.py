@@ -1,0 +1,254 @@
+"""Tokens as compact rows without card numbers: schema and coding.
+
+A row holds no uid. Its key is a keyed hash of the uid, and what OCPI needs to send
+back is rebuilt from the tapped card and a description of the eMSP's spelling. Texts
+that repeat (issuers, spellings, languages) stand once in `words`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from agent.domain.tokens import Token, TokenType, WhitelistType
+from agent.domain.uid import Uid, respell, spelling_of
+from agent.store.token_schema import SELECT
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from agent.store.keys import CardKeys
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+# Stored numbers: never renumber.
+_WHITELIST_CODES = {
+    WhitelistType.ALWAYS: 0,
+    WhitelistType.ALLOWED: 1,
+    WhitelistType.ALLOWED_OFFLINE: 2,
+    WhitelistType.NEVER: 3,
+}
+_WHITELIST_TYPES = {code: kind for kind, code in _WHITELIST_CODES.items()}
+_VALID_BIT = 4
+_SPELLED_CANONICAL = 0
+_SPELLED_LOWER = -1
+
+# A contract id or visual number may itself contain the card number; these stand for
+# it as the eMSP spells it, in upper case, and in lower case.
+_MARK_AS_SPELLED, _MARK_UPPER, _MARK_LOWER = "\x01", "\x02", "\x03"
+
+Row = tuple[int, int, int, int, int, int, int | None, str, str | None, str | None, int]
+
+
+class ListedToken(Struct, frozen=True, kw_only=True):
+    """What a list can show of a token: everything but its card number."""
+
+    upstream: str
+    country_code: str
+    party_id: str
+    contract_id: str
+    visual_number: str | None
+    group_id: str | None
+    issuer: str
+    valid: bool
+    whitelist: WhitelistType
+    last_updated: datetime
+
+
+class TokenCodec:
+    """Turns Tokens into rows of one database file and back.
+
+    The dictionaries of the file are kept in memory; they are small. `rows` may add
+    to them and must run inside the transaction that inserts the rows.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, keys: CardKeys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the dictionaries again: after a rollback, or another's additions."""
+        self._parties: dict[tuple[str, str, str], int] = {}
+        self._party_names: dict[int, tuple[str, str, str]] = {}
+        for number, *names in self._connection.execute(
+            "SELECT id, upstream, country_code, party_id FROM parties"
+        ):
+            upstream, country_code, party_id = names
+            self._parties[upstream, country_code, party_id] = number
+            self._party_names[number] = (upstream, country_code, party_id)
+        words = self._connection.execute("SELECT word, id FROM words").fetchall()
+        self._words: dict[str, int] = dict(words)
+        self._word_texts: dict[int, str] = {number: word for word, number in words}
+
+    def rows(self, tokens: Iterable[Token]) -> list[Row]:
+        """Code tokens for `INSERT`."""
+        return [self._row(token) for token in tokens]
+
+    def _row(self, token: Token) -> Row:
+        uid = Uid.parse(token.uid).value
+        high, low = self._keys.lookup(uid, token.type)
+        party = (token.upstream, token.country_code, token.party_id)
+        return (
+            high,
+            low,
+            self._parties.get(party) or self._add_party(party),
+            _WHITELIST_CODES[token.whitelist] | (_VALID_BIT if token.valid else 0),
+            self._spelling(token.uid, uid),
+            self._words.get(token.issuer) or self._add_word(token.issuer),
+            self._word(token.language) if token.language else None,
+            _mask(token.contract_id, token.uid, uid),
+            token.visual_number and _mask(token.visual_number, token.uid, uid),
+            token.group_id and _mask(token.group_id, token.uid, uid),
+            (token.last_updated - _EPOCH) // _MILLISECOND,
+        )
+
+    def find(self, uid: Uid, token_type: TokenType) -> list[Token]:
+        """Every party's token with this uid, the newest only of each party."""
+        found = self._connection.execute(
+            SELECT, self._keys.lookup(uid.value, token_type)
+        ).fetchall()
+        if not found:
+            return []
+        if any(row[0] not in self._party_names for row in found):
+            self.reload()
+        return list(
+            {row[0]: self._token(uid, token_type, row) for row in found}.values()
+        )
+
+    def _token(self, uid: Uid, token_type: TokenType, row: tuple[Any, ...]) -> Token:
+        party, traits, spelling, issuer, language, contract, visual, group, at = row
+        upstream, country_code, party_id = self._party_names[party]
+        spelled = self._spell(uid, spelling)
+        return Token(
+            upstream=upstream,
+            country_code=country_code,
+            party_id=party_id,
+            uid=spelled,
+            type=token_type,
+            contract_id=_unmask(contract, spelled, uid.value),
+            issuer=self._text(issuer),
+            valid=bool(traits & _VALID_BIT),
+            whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
+            last_updated=_EPOCH + at * _MILLISECOND,
+            visual_number=visual and _unmask(visual, spelled, uid.value),
+            group_id=group and _unmask(group, spelled, uid.value),
+            language=self._text(language) if language else None,
+        )
+
+    def listed(self) -> Iterator[ListedToken]:
+        """Every row, without card numbers."""
+        for row in self._connection.execute(
+            "SELECT party, traits, issuer, contract_id, visual_number, group_id, "
+            "updated FROM tokens ORDER BY id"
+        ):
+            party, traits, issuer, contract_id, visual_number, group_id, updated = row
+            upstream, country_code, party_id = self._party_names[party]
+            yield ListedToken(
+                upstream=upstream,
+                country_code=country_code,
+                party_id=party_id,
+                contract_id=_veil(contract_id),
+                visual_number=visual_number and _veil(visual_number),
+                group_id=group_id and _veil(group_id),
+                issuer=self._text(issuer),
+                valid=bool(traits & _VALID_BIT),
+                whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
+                last_updated=_EPOCH + updated * _MILLISECOND,
+            )
+
+    def translate(self, row: tuple[Any, ...], source: TokenCodec) -> Row:
+        """Bring a whole row of another file over, with this file's numbers."""
+        _, high, low, party, traits, spelling, issuer, language, *rest = row
+        names = source._party_names[party]
+        word = source._text
+        contract_id, visual_number, group_id, updated = rest
+        return (
+            high,
+            low,
+            self._parties.get(names) or self._add_party(names),
+            traits,
+            spelling if spelling <= 0 else self._word(word(spelling)),
+            self._word(word(issuer)),
+            language and self._word(word(language)),
+            contract_id,
+            visual_number,
+            group_id,
+            updated,
+        )
+
+    def _spelling(self, text: str, uid: str) -> int:
+        if text == uid:
+            return _SPELLED_CANONICAL
+        if text == uid.lower():
+            return _SPELLED_LOWER
+        return self._word(spelling_of(text))
+
+    def _spell(self, uid: Uid, spelling: int) -> str:
+        if spelling == _SPELLED_CANONICAL:
+            return uid.value
+        if spelling == _SPELLED_LOWER:
+            return uid.value.lower()
+        return respell(uid, self._text(spelling))
+
+    def _text(self, number: int) -> str:
+        if number not in self._word_texts:
+            self.reload()
+        return self._word_texts[number]
+
+    def _word(self, word: str) -> int:
+        return self._words.get(word) or self._add_word(word)
+
+    def _add_word(self, word: str) -> int:
+        cursor = self._connection.execute(
+            "INSERT INTO words (word) VALUES (?)", (word,)
+        )
+        number = cursor.lastrowid or 0
+        self._words[word] = number
+        self._word_texts[number] = word
+        return number
+
+    def _add_party(self, party: tuple[str, str, str]) -> int:
+        cursor = self._connection.execute(
+            "INSERT INTO parties (upstream, country_code, party_id) VALUES (?, ?, ?)",
+            party,
+        )
+        number = cursor.lastrowid or 0
+        self._parties[party] = number
+        self._party_names[number] = party
+        return number
+
+
+def _mask(text: str, spelled: str, uid: str) -> str:
+    """Take the card number out of a text, in every way it could stand there."""
+    if uid not in text.upper() and spelled not in text:
+        return text
+    masked = (
+        text.replace(spelled, _MARK_AS_SPELLED)
+        .replace(uid, _MARK_UPPER)
+        .replace(uid.lower(), _MARK_LOWER)
+    )
+    start = masked.upper().find(uid)
+    if start < 0:
+        return masked
+    # Mixed case: these fields compare without case, so upper case stands for it.
+    return _mask(masked[:start] + uid + masked[start + len(uid) :], spelled, uid)
+
+
+def _unmask(text: str, spelled: str, uid: str) -> str:
+    if text.isprintable():
+        return text
+    return (
+        text.replace(_MARK_AS_SPELLED, spelled)
+        .replace(_MARK_UPPER, uid)
+        .replace(_MARK_LOWER, uid.lower())
+    )
+
+
+def _veil(text: str) -> str:
+    """Show that a card number stands there, not which."""
+    return "".join(char if char.isprintable() else "…" for char in text)

@@ -1,0 +1,273 @@
+"""The whitelist: which Tokens may charge, from the copy on this machine.
+
+`whitelist.db` is a link to the list in force. A full synchronisation builds its
+successor in a file of its own (see `staging`) and moves the link, which is one atomic
+step: whoever is killed wherever, there is one whole list.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.errors import StoreCorruptError
+from agent.store import database
+from agent.store.database import translate_errors
+from agent.store.staging import Staging
+from agent.store.token_reader import SyncState, TokenReader
+from agent.store.token_rows import TokenCodec
+from agent.store.token_schema import CREATE_INDEX, INSERT, migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from agent.domain.tokens import Token
+    from agent.domain.uid import Uid
+    from agent.store.keys import CardKeys
+
+_LOGGER = logging.getLogger(__name__)
+
+LINK = "whitelist.db"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHECK_AT_OPENING_BYTES = 32 * 1024 * 1024
+
+
+class Whitelist:
+    """The list in force.
+
+    `find` may be called from one thread, the writing methods from any; a reader is
+    never disturbed by a writer.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        keys: CardKeys,
+        boot_id: str,
+        upstreams: Sequence[str] = (),
+    ) -> None:
+        self._state_dir = state_dir
+        self._keys = keys
+        self._boot_id = boot_id
+        self._upstreams = upstreams
+        self._writing = threading.RLock()
+        self._staging: dict[str, Staging] = {}
+        self._path = state_dir / LINK
+        self._open()
+
+    def find(self, uid: Uid) -> list[Token]:
+        """Every upstream's RFID token with this uid, the first upstream in front."""
+        return self._reader.find(uid)
+
+    def sync_state(self, upstream: str) -> SyncState:
+        """What is known about one upstream's list."""
+        with self._writing, self._new_reader() as reader:
+            return reader.sync_state(upstream)
+
+    def count(self) -> int:
+        """How many rows there are; reads the whole index, so not for the loop."""
+        with self._writing, self._new_reader() as reader:
+            return reader.count()
+
+    def verify(self) -> None:
+        """Read every page; raise StoreCorruptError if one is broken."""
+        with self._new_reader() as reader:
+            reader.verify()
+
+    # ---- writing ------------------------------------------------------------------
+
+    def upsert(self, tokens: Sequence[Token]) -> None:
+        """Take what an upstream says now; an older word never replaces a newer one."""
+        with self._write():
+            rows = self._codec.rows(tokens)
+            for row in rows:
+                self._connection.execute(
+                    "DELETE FROM tokens WHERE key_high = ? AND key_low = ? "
+                    "AND party = ? AND updated <= ?",
+                    (row[0], row[1], row[2], row[-1]),
+                )
+            self._connection.executemany(INSERT, rows)
+
+    def learn(self, token: Token) -> None:
+        """Take a token out of a real-time answer, into a list being staged as well."""
+        with self._writing:
+            self.upsert([token])
+            if staging := self._staging.get(token.upstream):
+                staging.append([token])
+
+    def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
+        """Move the cursor, everything before it being stored."""
+        with self._write():
+            _save_state(self._connection, upstream, cursor, swept=False)
+
+    def stage(self, upstream: str) -> Staging:
+        """Begin a full synchronisation, or go on with the one that was cut."""
+        with self._writing:
+            if upstream not in self._staging:
+                path = self._state_dir / f"whitelist-staged-{upstream}.db"
+                self._staging[upstream] = Staging(
+                    path, upstream, self._keys, self._boot_id
+                )
+            return self._staging[upstream]
+
+    def abandon(self, upstream: str) -> None:
+        """Throw a staged list away."""
+        with self._writing:
+            if staging := self._staging.pop(upstream, None):
+                staging.delete()
+
+    def swap(self, staging: Staging) -> None:
+        """Put a complete staged list in force, in one step.
+
+        The other upstreams' tokens move over; what this upstream no longer lists is
+        gone.
+        """
+        with self._writing, translate_errors(self._path):
+            connection = staging.connection
+            with database.transaction(connection):
+                self._copy_others(staging)
+                connection.execute(CREATE_INDEX)
+                _save_state(connection, staging.upstream, staging.cursor, swept=True)
+            staging.finish()
+            self._staging.pop(staging.upstream, None)
+            successor = self._state_dir / f"whitelist-{self._generation() + 1}.db"
+            staging.path.rename(successor)
+            self._point_to(successor)
+            self._close()
+            self._open()
+        _LOGGER.info("whitelist of %s replaced by its successor", staging.upstream)
+
+    def rebuild(self) -> None:
+        """Set a damaged list aside and begin an empty one."""
+        with self._writing:
+            self._close()
+            database.set_aside(self._path.resolve())
+            self._path.unlink(missing_ok=True)
+            self._open()
+
+    def close(self) -> None:
+        """Close every connection; staged lists stay and are resumed."""
+        with self._writing:
+            for staging in self._staging.values():
+                staging.close()
+            self._staging.clear()
+            self._close()
+
+    # ---- files --------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            self._point_to(self._state_dir / f"whitelist-{self._generation() + 1}.db")
+        try:
+            self._connect()
+        except StoreCorruptError:
+            database.set_aside(self._path.resolve())
+            self._point_to(self._state_dir / f"whitelist-{self._generation() + 1}.db")
+            self._connect()
+        self._remove_orphans()
+
+    def _connect(self) -> None:
+        path = self._path.resolve()
+        with translate_errors(path):
+            connection = database.connect(path)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                if path.stat().st_size < _CHECK_AT_OPENING_BYTES:
+                    database.check(connection, path)
+                database.migrate(connection, migrations, path)
+                connection.execute(CREATE_INDEX)
+                self._codec = TokenCodec(connection, self._keys)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        self._reader = TokenReader(path, self._keys, self._upstreams)
+
+    def _close(self) -> None:
+        self._reader.close()
+        self._connection.close()
+
+    def _new_reader(self) -> closing[TokenReader]:
+        return closing(TokenReader(self._path, self._keys, self._upstreams))
+
+    def _generation(self) -> int:
+        numbers = [
+            int(number)
+            for path in self._state_dir.glob("whitelist-*.db*")
+            if (number := path.name.split("-")[1].split(".")[0]).isdigit()
+        ]
+        return max(numbers, default=0)
+
+    def _point_to(self, target: Path) -> None:
+        link = self._state_dir / f"{LINK}.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.name)
+        os.replace(link, self._path)  # noqa: PTH105 - the one atomic step deserves its name
+        database.sync_directory(self._state_dir)
+
+    def _remove_orphans(self) -> None:
+        """Delete lists that a finished or an interrupted swap has left behind."""
+        current = self._path.resolve().name
+        for path in self._state_dir.glob("whitelist-[0-9]*.db*"):
+            if not path.name.startswith(current) and ".damaged-" not in path.name:
+                path.unlink(missing_ok=True)
+
+    def _copy_others(self, staging: Staging) -> None:
+        connection = self._connection
+        others = connection.execute(
+            "SELECT count(*) FROM parties WHERE upstream <> ?", (staging.upstream,)
+        ).fetchone()[0]
+        if others:
+            rows = connection.execute(
+                "SELECT tokens.* FROM tokens JOIN parties ON party = parties.id "
+                "WHERE upstream <> ?",
+                (staging.upstream,),
+            )
+            staging.adopt(rows, self._codec)
+        states = connection.execute(
+            "SELECT * FROM upstreams WHERE name <> ?", (staging.upstream,)
+        )
+        staging.connection.executemany(
+            "INSERT OR REPLACE INTO upstreams VALUES (?, ?, ?, ?)", states
+        )
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        """Lock, transaction, and dictionaries that forget what was rolled back."""
+        with self._writing, translate_errors(self._path):
+            try:
+                with database.transaction(self._connection):
+                    yield
+            except sqlite3.Error:
+                self._codec.reload()
+                raise
+
+
+def _save_state(
+    connection: sqlite3.Connection,
+    upstream: str,
+    cursor: datetime | None,
+    *,
+    swept: bool,
+) -> None:
+    now = datetime.now(UTC).isoformat()
+    connection.execute(
+        "INSERT INTO upstreams (name, cursor, synchronized_at, swept_at) "
+        "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET "
+        "cursor = coalesce(?2, cursor), synchronized_at = ?3, "
+        "swept_at = coalesce(?4, swept_at)",
+        (
+            upstream,
+            None if cursor is None else (cursor - _EPOCH) // timedelta(milliseconds=1),
+            now,
+            now if swept else None,
+        ),
+    )

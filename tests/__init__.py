@@ -1,0 +1,1 @@
+"""Tests of the agent, its drivers and their harnesses."""

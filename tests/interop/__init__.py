@@ -1,0 +1,1 @@
+"""Tests against OCPI servers written by others."""

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from agent.domain.policy import Modes, OfflineMode, OnlineMode
 from agent.domain.station import Owner, Select, Settings
+from agent.errors import ConfigError
 
 CountryCode = Annotated[
     str, Meta(pattern="^[A-Z]{2}$", description='two capital letters, like "SE"')
@@ -103,6 +104,18 @@ class TokenSource(Struct, frozen=True, kw_only=True):
 
     file: Path | None = None
     credential: Name | None = None
+
+    def read(self) -> str:
+        """Read the secret; ConfigError if it is not there."""
+        if self.file is None:
+            raise ConfigError(
+                f"credential {self.credential!r} is handed over by systemd only; "
+                "run as the service, or use a file"
+            )
+        try:
+            return self.file.read_text(encoding="utf-8").strip()
+        except OSError as err:
+            raise ConfigError(f"{self.file}: {err.strerror}") from err
 
 
 class UpstreamConfig(Struct, frozen=True, kw_only=True):

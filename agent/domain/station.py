@@ -136,6 +136,16 @@ def restore(evse_uids: Iterable[str], open_sessions: Iterable[Session]) -> Stati
     )
 
 
+def unreachable(station: Station) -> Station:
+    """The same station before its chargers are heard again."""
+    return replace(
+        station,
+        evses={
+            uid: replace(evse, reachable=False) for uid, evse in station.evses.items()
+        },
+    )
+
+
 def next_deadline(station: Station) -> timedelta | None:
     """When (monotonic) the machine next wants a Tick, None if only events matter."""
     return min(

@@ -22,11 +22,12 @@ from agent.store.outbox import Outbox, decode_session
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from sqlite_utils import Database
 
+    from agent.domain.messages import Record
     from agent.domain.sessions import Session
 
 FILE = "journal.db"
@@ -92,20 +93,18 @@ class Journal:
             self.set_aside = database.set_aside(path)
             self._open(read_only=False)
 
-    def record(self, change: Change, session: Session, correlation_id: str) -> None:
-        """Make a session's change durable, with its report where it has one."""
+    def record(self, records: Iterable[tuple[Record, str]]) -> None:
+        """Make changes and their reports durable, all of them or none.
+
+        The text beside each record is the correlation id its report will keep.
+        """
         with self._write() as connection:
-            self._save(connection, session)
-            if session.meter_wh is not None and change is not Change.STOP:
-                at = (session.ended_at or session.started_at).wall
-                if change in (Change.READING, Change.UPDATE):
-                    at = session.last_updated
-                connection.execute(
-                    "INSERT INTO meter_readings (session_id, at, wh) VALUES (?, ?, ?)",
-                    (session.id, ocpi_datetime(at), session.meter_wh),
-                )
-            if change in _REPORTED:
-                self.outbox.enqueue(connection, change, session, correlation_id)
+            for record, correlation_id in records:
+                self._save(connection, record.session)
+                if record.change is not Change.STOP:
+                    self._save_reading(connection, record.session)
+                if record.change in _REPORTED:
+                    self.outbox.enqueue(connection, record, correlation_id)
 
     def open_sessions(self) -> list[Session]:
         """Every session that has not ended, oldest first."""
@@ -159,6 +158,13 @@ class Journal:
                 msgspec.json.encode(session),
             ),
         )
+
+    def _save_reading(self, connection: sqlite3.Connection, session: Session) -> None:
+        if session.meter_wh is not None:
+            connection.execute(
+                "INSERT INTO meter_readings (session_id, at, wh) VALUES (?, ?, ?)",
+                (session.id, ocpi_datetime(session.last_updated), session.meter_wh),
+            )
 
     def _forget_card(self, connection: sqlite3.Connection, session: Session) -> None:
         anonymous = replace(

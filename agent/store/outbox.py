@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from agent.domain.messages import Record
+
 
 class OutboxEntry(Struct, frozen=True, kw_only=True):
     """A report that is not delivered yet; `why` is what the last attempt met."""
@@ -50,17 +52,14 @@ class Outbox:
         self._on_told = on_told
 
     def enqueue(
-        self,
-        connection: sqlite3.Connection,
-        change: Change,
-        session: Session,
-        correlation_id: str,
+        self, connection: sqlite3.Connection, record: Record, correlation_id: str
     ) -> None:
         """Add a snapshot inside the caller's transaction.
 
         It takes the place of an update that still waits: it says all that one would
         have said. Starts and ends are never dropped.
         """
+        session = record.session
         connection.execute(
             "DELETE FROM outbox WHERE session_id = ? AND change = ? AND refused = 0",
             (session.id, Change.UPDATE.value),
@@ -71,7 +70,7 @@ class Outbox:
             (
                 session.id,
                 session.upstream,
-                change.value,
+                record.change.value,
                 correlation_id,
                 msgspec.json.encode(session),
             ),

@@ -64,6 +64,16 @@ class TokenReader:
             (rows,) = self._connection.execute("SELECT count(*) FROM tokens").fetchone()
         return int(rows)
 
+    def count_of(self, upstream: str) -> int:
+        """How many rows one upstream has; reads the whole list."""
+        with translate_errors(self._path):
+            (rows,) = self._connection.execute(
+                "SELECT count(*) FROM tokens JOIN parties ON party = parties.id "
+                "WHERE upstream = ?",
+                (upstream,),
+            ).fetchone()
+        return int(rows)
+
     def sync_state(self, upstream: str) -> SyncState:
         """What is known about one upstream's list."""
         with translate_errors(self._path):

@@ -75,6 +75,11 @@ class Whitelist:
         with self._writing, self._new_reader() as reader:
             return reader.count()
 
+    def count_of(self, upstream: str) -> int:
+        """How many rows one upstream has; reads the whole list."""
+        with self._writing, self._new_reader() as reader:
+            return reader.count_of(upstream)
+
     def verify(self) -> None:
         """Read every page; raise StoreCorruptError if one is broken."""
         with self._new_reader() as reader:
@@ -122,13 +127,14 @@ class Whitelist:
             if staging := self._staging.pop(upstream, None):
                 staging.delete()
 
-    def swap(self, staging: Staging) -> None:
-        """Put a complete staged list in force, in one step.
+    def swap(self, upstream: str) -> None:
+        """Put the staged list of an upstream in force, in one step.
 
         The other upstreams' tokens move over; what this upstream no longer lists is
         gone.
         """
         with self._writing, translate_errors(self._path):
+            staging = self._staging[upstream]
             connection = staging.connection
             with database.transaction(connection):
                 self._copy_others(staging)

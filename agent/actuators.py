@@ -1,0 +1,172 @@
+"""Carrying out what the station decided: chargers and indicators, each in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from agent.domain.messages import (
+    ChargerCleared,
+    ChargerFaulted,
+    ChargerFound,
+    ChargerLost,
+    DisableEnergy,
+    DisableFailed,
+    EnableEnergy,
+    EnableFailed,
+    EnergyDisabled,
+    EnergyEnabled,
+    Input,
+    MeterRead,
+    VehicleConnected,
+    VehicleDisconnected,
+)
+from agent.supervisor import supervise
+from drivers.chargers import base as charger_events
+from drivers.chargers.base import Vehicle
+from drivers.errors import DriverError
+from drivers.indicators.base import Signal as DriverSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.domain.outcomes import Signal
+    from agent.health import Health
+    from drivers.chargers.base import Charger, ChargerEvent
+    from drivers.indicators.base import Indicator
+
+_LOGGER = logging.getLogger(__name__)
+
+CHARGER_TIMEOUT = timedelta(seconds=5)  # For a charger to confirm enable or disable
+
+
+class ChargerPort:
+    """One EVSE's charger: its events become inputs, commands are done one by one."""
+
+    def __init__(
+        self,
+        evse_uid: str,
+        charger: Charger,
+        post: Callable[[Input], None],
+        health: Health,
+    ) -> None:
+        self._evse_uid = evse_uid
+        self._charger = charger
+        self._post = post
+        self._health = health
+        self._part = f"charger {evse_uid}"
+        self._commands: asyncio.Queue[EnableEnergy | DisableEnergy] = asyncio.Queue()
+        #: Set once the charger has said what state it is in.
+        self.found = asyncio.Event()
+
+    def command(self, effect: EnableEnergy | DisableEnergy) -> None:
+        """Have the charger told; the answer comes back as an input."""
+        self._commands.put_nowait(effect)
+
+    async def run(self) -> None:
+        """Listen and command until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                supervise(
+                    self._part, self._charger.events, self._on_event, self._on_down
+                )
+            )
+            group.create_task(self._obey())
+
+    async def settle(self) -> None:
+        """Wait until every command handed in so far is done."""
+        await self._commands.join()
+
+    async def _obey(self) -> None:
+        while True:
+            match await self._commands.get():
+                case EnableEnergy(_, session_id):
+                    self._post(await self._enable(session_id))
+                case DisableEnergy():
+                    self._post(await self._disable())
+            self._commands.task_done()
+
+    async def _enable(self, session_id: str) -> Input:
+        try:
+            async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
+                await self._charger.enable()
+        except (DriverError, TimeoutError) as err:
+            reason = str(err) or "no confirmation in time"
+            return EnableFailed(self._evse_uid, session_id, reason)
+        return EnergyEnabled(self._evse_uid, session_id)
+
+    async def _disable(self) -> Input:
+        try:
+            async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
+                register_wh = await self._charger.disable()
+        except (DriverError, TimeoutError) as err:
+            reason = str(err) or "no confirmation in time"
+            self._health.bad(self._part, f"cannot be switched off: {reason}")
+            return DisableFailed(self._evse_uid, reason)
+        return EnergyDisabled(self._evse_uid, register_wh)
+
+    def _on_down(self, reason: str) -> None:
+        self._health.bad(self._part, reason)
+        self._post(ChargerLost(self._evse_uid))
+
+    def _on_event(self, event: ChargerEvent) -> None:
+        match event:
+            case charger_events.ChargerUp(state):
+                self._health.good(self._part)
+                self._post(_found(self._evse_uid, state))
+                self.found.set()
+            case charger_events.ChargerDown(reason):
+                self._on_down(reason)
+            case charger_events.Connected() | charger_events.Charging():
+                self._post(VehicleConnected(self._evse_uid))
+            case charger_events.Disconnected():
+                self._post(VehicleDisconnected(self._evse_uid))
+            case charger_events.Fault(name):
+                self._health.bad(self._part, f"fault {name}")
+                self._post(ChargerFaulted(self._evse_uid, name))
+            case charger_events.FaultCleared():
+                self._health.good(self._part)
+                self._post(ChargerCleared(self._evse_uid))
+            case charger_events.Meter(wh):
+                self._post(MeterRead(self._evse_uid, wh))
+            case _:
+                assert_never(event)
+
+
+def _found(evse_uid: str, state: charger_events.ChargerState) -> ChargerFound:
+    return ChargerFound(
+        evse_uid=evse_uid,
+        connected=state.vehicle is not Vehicle.ABSENT,
+        enabled=state.enabled,
+        wh=state.wh,
+        fault=state.fault,
+    )
+
+
+class IndicatorPort:
+    """One reader's indicator; it may be slow or broken and nothing else notices."""
+
+    def __init__(self, reader: str, indicator: Indicator, health: Health) -> None:
+        self._indicator = indicator
+        self._health = health
+        self._part = f"indicator {reader}"
+        self._signals: asyncio.Queue[Signal] = asyncio.Queue(maxsize=8)
+
+    def show(self, signal: Signal) -> None:
+        """Have a signal shown; when the indicator lags, the oldest is dropped."""
+        if self._signals.full():
+            self._signals.get_nowait()
+        self._signals.put_nowait(signal)
+
+    async def run(self) -> None:
+        """Show signals until cancelled."""
+        while True:
+            signal = await self._signals.get()
+            try:
+                await self._indicator.show(DriverSignal(signal.value))
+            except DriverError as err:
+                self._health.bad(self._part, str(err))
+            else:
+                self._health.good(self._part)

@@ -1,0 +1,146 @@
+"""Card readers at work: a driver's events become taps, with the whitelist's word."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, assert_never
+
+from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
+from agent.domain.uid import Technology, Uid
+from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
+from agent.supervisor import supervise
+from drivers.readers import base as reader_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.domain.tokens import Token
+    from agent.health import Health
+    from drivers.readers.base import Reader, ReaderEvent
+
+_LOGGER = logging.getLogger(__name__)
+
+INJECTED_SLOT = "injected"
+
+
+class CardDesk:
+    """Turns a card number into a tap with its whitelist row.
+
+    `find` reads the whitelist; `on_damage` hears that it cannot be read.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[Uid], list[Token]],
+        on_damage: Callable[[], None],
+        fingerprint: Callable[[Uid], str],
+        new_id: Callable[[], str],
+        health: Health,
+    ) -> None:
+        self._find = find
+        self._on_damage = on_damage
+        self._fingerprint = fingerprint
+        self._new_id = new_id
+        self._health = health
+
+    def tap(
+        self, reader: str, slot: str, uid: Uid, technology: Technology
+    ) -> CardTapped:
+        """Look a card up and describe its tap."""
+        token: Token | None = None
+        lookup_failed = False
+        try:
+            tokens = self._find(uid)
+        except (StoreCorruptError, StoreFailedError, StoreBusyError) as err:
+            lookup_failed = True
+            self._health.bad("whitelist", str(err))
+            if isinstance(err, StoreCorruptError):
+                self._on_damage()
+        else:
+            token = tokens[0] if tokens else None
+            if len(tokens) > 1:
+                self._warn_of_conflict(uid, tokens)
+        return CardTapped(
+            tap_id=self._new_id(),
+            reader=reader,
+            slot=slot,
+            uid=uid,
+            technology=technology,
+            token=token,
+            lookup_failed=lookup_failed,
+        )
+
+    def unread(self, reader: str) -> CardUnread:
+        """Describe the tap of a card that gave no number."""
+        return CardUnread(tap_id=self._new_id(), reader=reader)
+
+    def _warn_of_conflict(self, uid: Uid, tokens: list[Token]) -> None:
+        _LOGGER.warning(
+            "card %s is listed by %s; the first one counts",
+            self._fingerprint(uid),
+            " and ".join(
+                f"{token.country_code}*{token.party_id} ({token.upstream})"
+                for token in tokens
+            ),
+        )
+
+
+class ReaderPort:
+    """One reader: keeps its driver open and posts what it sees."""
+
+    def __init__(
+        self,
+        name: str,
+        driver: Reader,
+        desk: CardDesk,
+        post: Callable[[Input], None],
+        health: Health,
+    ) -> None:
+        self.name = name
+        self.driver = driver
+        self._desk = desk
+        self._post = post
+        self._health = health
+        self._part = f"reader {name}"
+        #: Hears of every card as it reads, number included; for `rfid-agent readers`.
+        self.on_card: Callable[[Uid, Technology], None] | None = None
+
+    async def run(self) -> None:
+        """Read cards until cancelled."""
+        await supervise(self._part, self.driver.events, self._on_event, self._on_down)
+
+    def inject(self, uid: Uid) -> CardTapped:
+        """Tap a card that nobody holds: same checks, and lifted at once."""
+        tapped = self._desk.tap(self.name, INJECTED_SLOT, uid, _guess(uid))
+        self._post(tapped)
+        self._post(CardLifted(self.name, INJECTED_SLOT))
+        return tapped
+
+    def _on_down(self, reason: str) -> None:
+        self._health.bad(self._part, reason)
+
+    def _on_event(self, event: ReaderEvent) -> None:
+        match event:
+            case reader_events.CardArrived():
+                uid = Uid.from_bytes(event.uid)
+                technology = Technology(event.technology.value)
+                if self.on_card is not None:
+                    self.on_card(uid, technology)
+                self._post(self._desk.tap(self.name, event.slot, uid, technology))
+            case reader_events.CardUnreadable(reason):
+                _LOGGER.warning("reader %s: unreadable card: %s", self.name, reason)
+                self._post(self._desk.unread(self.name))
+            case reader_events.CardLeft():
+                self._post(CardLifted(self.name, event.slot))
+            case reader_events.ReaderUp(device):
+                self._health.good(self._part, device)
+            case reader_events.ReaderDown(reason):
+                self._on_down(reason)
+            case _:
+                assert_never(event)
+
+
+def _guess(uid: Uid) -> Technology:
+    """Take a typed number for the kind of card that has its length."""
+    lengths = {10: Technology.EM4100, 16: Technology.ISO15693}
+    return lengths.get(len(uid.value), Technology.ISO14443)

@@ -1,0 +1,47 @@
+"""The clock of this machine, as Instants."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from agent.domain.instant import Instant
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIMEX_BYTES = 512  # More than struct timex; all zero means "only tell me"
+_TIME_ERROR = 5
+# A Pi without a clock battery wakes up in the past until somebody tells it the time.
+_EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> Instant:
+        """Read wall time, monotonic time and boot id together."""
+
+
+class SystemClock:
+    """The kernel's clocks, and its word on whether wall time is synchronized."""
+
+    def __init__(self) -> None:
+        self.boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
+        self._libc = ctypes.CDLL(None)
+
+    def now(self) -> Instant:
+        """Read the clocks."""
+        wall = datetime.now(UTC)
+        return Instant(
+            wall=wall,
+            monotonic=timedelta(seconds=time.monotonic()),
+            boot_id=self.boot_id,
+            synchronized=wall >= _EARLIEST and self._kernel_is_synchronized(),
+        )
+
+    def _kernel_is_synchronized(self) -> bool:
+        """Ask the kernel, whom every time daemon tells (adjtimex(2))."""
+        state = self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        return bool(state != _TIME_ERROR)

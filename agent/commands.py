@@ -1,0 +1,227 @@
+"""What a running daemon answers on its control socket, one method per command."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from agent.control import CommandError, Progress
+from agent.domain.instant import ocpi_datetime
+from agent.domain.uid import Technology, Uid, UidProblem, find_problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
+    from agent.card_readers import ReaderPort
+    from agent.control import Command
+    from agent.daemon import Daemon
+    from agent.domain.station import Evse
+    from agent.ocpi import sync
+
+OUTCOME_WITHIN_S = 30.0  # Deadline of a decision plus the charger's confirmation
+
+
+class Commands:
+    """The daemon as the command line sees it."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def table(self) -> dict[str, Command]:
+        """Every command by its name on the wire."""
+        return {
+            "status": self.status,
+            "readers": self.readers,
+            "next-card": self.next_card,
+            "tap": self.tap,
+            "sync": self.sync,
+            "retry": self.retry,
+            "watch": self.watch,
+        }
+
+    async def status(self, _: dict[str, Any]) -> AsyncIterator[Any]:
+        """Say how the station is."""
+        daemon = self._daemon
+        now = daemon.clock.now()
+        waiting, refused = await daemon.journal.depth()
+        station = daemon.runner.station
+        yield {
+            "version": version("rfid-agent"),
+            "uptime_s": round(now.since(daemon.started_at).total_seconds()),
+            "station": daemon.config.station.location_id,
+            "online": daemon.config.authorization.online,
+            "offline": daemon.config.authorization.offline,
+            "healthy": all(item.ok for item in daemon.health.conditions()),
+            "parts": [
+                {
+                    "part": item.part,
+                    "ok": item.ok,
+                    "detail": item.detail,
+                    "since": ocpi_datetime(item.since),
+                }
+                for item in daemon.health.conditions()
+            ],
+            "evses": [_describe_evse(evse) for evse in station.evses.values()],
+            "waiting_cards": len(station.checks) + len(station.grants),
+            "whitelist": await asyncio.to_thread(self._describe_whitelist),
+            "outbox": {"waiting": waiting, "refused": refused},
+            "recent": list(daemon.events.recent),
+        }
+
+    async def readers(self, _: dict[str, Any]) -> AsyncIterator[Any]:
+        """List the configured readers and how they are."""
+        conditions = {item.part: item for item in self._daemon.health.conditions()}
+        yield [
+            {
+                "name": reader.name,
+                "driver": reader.reader.driver,
+                "evses": list(reader.evses),
+                "up": bool(part and part.ok),
+                "detail": part.detail if part else "starting",
+            }
+            for reader in self._daemon.config.readers
+            for part in (conditions.get(f"reader {reader.name}"),)
+        ]
+
+    async def next_card(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Wait for a card and say how it reads; it is an ordinary tap as well."""
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Future[dict[str, Any]] = loop.create_future()
+
+        def hear(port: ReaderPort, uid: Uid, technology: Technology) -> None:
+            if not seen.done():
+                seen.set_result(_describe_card(port.name, uid, technology))
+
+        ports = self._ports(request)
+        for port in ports:
+            port.on_card = lambda uid, technology, port=port: hear(
+                port, uid, technology
+            )
+        try:
+            yield await seen
+        finally:
+            for port in ports:
+                port.on_card = None
+
+    async def tap(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Tap a card that nobody holds, and wait for its outcome."""
+        uid = Uid.parse(str(request.get("uid", "")))
+        with self._daemon.events.listen() as events:
+            tapped = self._ports(request)[0].inject(uid)
+            try:
+                async with asyncio.timeout(OUTCOME_WITHIN_S):
+                    while True:
+                        event = await events.get()
+                        if event.get("tap_id") == tapped.tap_id and "outcome" in event:
+                            yield event
+                            return
+            except TimeoutError:
+                raise CommandError("the station gave no outcome in time") from None
+
+    async def sync(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Synchronise the upstreams' whitelists now, with progress."""
+        wanted = request.get("upstream")
+        upstreams = [
+            upstream
+            for upstream in self._daemon.upstreams
+            if wanted in (None, upstream.name)
+        ]
+        if not upstreams:
+            raise CommandError(f"no upstream is called {wanted!r}")
+        results = []
+        for upstream in upstreams:
+            steps: asyncio.Queue[sync.Progress | None] = asyncio.Queue()
+            run = asyncio.ensure_future(
+                upstream.schedule.now(
+                    full=bool(request.get("full")), on_progress=steps.put_nowait
+                )
+            )
+            run.add_done_callback(lambda _, steps=steps: steps.put_nowait(None))
+            while (step := await steps.get()) is not None:
+                yield Progress(msgspec.to_builtins(step))
+            results.append(msgspec.to_builtins(await run))
+        yield results
+
+    async def retry(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Let refused reports be sent again."""
+        number = request.get("id")
+        retried = await self._daemon.journal.retry_refused(
+            None if number is None else int(number)
+        )
+        for upstream in self._daemon.upstreams:
+            upstream.delivery.retry_now()
+        yield {"retried": retried}
+
+    async def watch(self, _: dict[str, Any]) -> AsyncIterator[Any]:
+        """Tell every event until the asker hangs up."""
+        with self._daemon.events.listen() as events:
+            yield Progress({"event": "watching"})
+            while True:
+                yield Progress(await events.get())
+
+    def _ports(self, request: dict[str, Any]) -> list[ReaderPort]:
+        """The reader that the request names, or all."""
+        ports = self._daemon.readers
+        name = request.get("reader")
+        if name is None:
+            return list(ports.values())
+        if name not in ports:
+            raise CommandError(
+                f"no reader is called {name!r}; there are: {', '.join(ports)}"
+            )
+        return [ports[name]]
+
+    def _describe_whitelist(self) -> list[dict[str, Any]]:
+        whitelist = self._daemon.whitelist
+        rows = []
+        for upstream in self._daemon.upstreams:
+            state = whitelist.sync_state(upstream.name)
+            rows.append(
+                {
+                    "upstream": upstream.name,
+                    "tokens": whitelist.count_of(upstream.name),
+                    "synchronized_at": _moment(state.synchronized_at),
+                    "swept_at": _moment(state.swept_at),
+                }
+            )
+        return rows
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else ocpi_datetime(at)
+
+
+def _describe_evse(evse: Evse) -> dict[str, Any]:
+    session = evse.session
+    return {
+        "uid": evse.uid,
+        "reachable": evse.reachable,
+        "vehicle": "absent" if evse.plugged_at is None else "connected",
+        "fault": evse.fault,
+        "session_id": session.id if session else None,
+        "started_at": ocpi_datetime(session.started_at.wall) if session else None,
+        "energy_wh": session.energy_wh if session else None,
+    }
+
+
+def _describe_card(reader: str, uid: Uid, technology: Technology) -> dict[str, Any]:
+    """Show a card as it reads, for the installer who holds it."""
+    problem = find_problem(uid, technology)
+    pairs = [uid.value[index : index + 2] for index in range(0, len(uid.value), 2)]
+    advice = {
+        UidProblem.RANDOM: "a random number (a phone): it can never be authorized",
+        UidProblem.WRONG_LENGTH: "no card has a number of this length",
+        None: "",
+    }
+    return {
+        "reader": reader,
+        "technology": technology.value,
+        "uid": uid.value,
+        "reversed": "".join(reversed(pairs)),
+        "decimal": str(int(uid.value, 16)) if uid.value else "",
+        "problem": advice[problem],
+    }

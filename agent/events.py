@@ -1,0 +1,99 @@
+"""Events on their way to people and programs: as log lines, and to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agent.domain.instant import ocpi_datetime
+from agent.domain.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent.domain.messages import Event
+    from agent.domain.uid import Uid
+
+_LOGGER = logging.getLogger(__name__)
+
+_RECENT = 20
+_QUEUE_LENGTH = 256
+_BAD_OUTCOMES = (Outcome.REFUSED, Outcome.CHARGER_FAILED)
+
+
+class EventLog:
+    """Publishes events with a card's fingerprint in place of its number."""
+
+    def __init__(self, fingerprint: Callable[[Uid], str]) -> None:
+        self._fingerprint = fingerprint
+        self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+        #: The last outcomes, newest last, for `status`.
+        self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
+
+    def publish(self, event: Event) -> None:
+        """Log an event and pass it to every listener."""
+        facts = self.describe(event)
+        _log(event, facts)
+        if event.outcome is not None:
+            self.recent.append(facts)
+        for listener in self._listeners:
+            if listener.full():
+                # Whoever does not read misses the oldest, and nobody waits for it.
+                listener.get_nowait()
+            listener.put_nowait(facts)
+
+    @contextmanager
+    def listen(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
+        """Hear every event from now on, until the context is left."""
+        listener: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_QUEUE_LENGTH)
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def describe(self, event: Event) -> dict[str, Any]:
+        """Flatten an event for JSON: what is absent is left out, uids never appear."""
+        facts: dict[str, Any] = {
+            "event": event.kind.value,
+            "at": ocpi_datetime(event.at.wall),
+            "tap_id": event.tap_id,
+            "grant_id": event.grant_id,
+            "outcome": event.outcome,
+            "reason": event.reason,
+            "reader": event.reader,
+            "evse_uid": event.evse_uid,
+            "session_id": event.session_id,
+            "card": self._fingerprint(event.uid) if event.uid else None,
+            "decided_by": event.decided_by,
+            "auth_method": event.auth_method,
+            "energy_wh": event.energy_wh,
+            "info": event.info,
+        }
+        if event.tapped_at is not None and event.outcome is not None:
+            facts["latency_ms"] = round(
+                event.at.since(event.tapped_at).total_seconds() * 1000, 1
+            )
+        if event.flagged:
+            facts["flagged"] = True
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+def _log(event: Event, facts: dict[str, Any]) -> None:
+    level = logging.WARNING if event.outcome in _BAD_OUTCOMES else logging.INFO
+    if not _LOGGER.isEnabledFor(level):
+        return
+    details = " ".join(
+        f"{key}={value}" for key, value in facts.items() if key not in ("event", "at")
+    )
+    # The extra fields become fields of the systemd journal.
+    extra = {
+        "EVSE_UID": facts.get("evse_uid"),
+        "SESSION_ID": facts.get("session_id"),
+        "DECISION": facts.get("outcome"),
+        "REASON": facts.get("reason"),
+    }
+    _LOGGER.log(level, "%s %s", event.kind.value, details, extra=extra)

@@ -1,0 +1,152 @@
+"""From the versions URL to the endpoints we use (OCPI 2.2.1 version_information)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from agent.errors import RefusedUpstreamError, TransientUpstreamError
+from agent.ocpi.authorization import Encoding
+from agent.ocpi.envelope import UNREADABLE, open_envelope, read_items, unwrap_single
+from agent.ocpi.transport import Call
+from agent.ocpi.urls import resolve_url
+from agent.ocpi.wire import SUPPORTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.ocpi.probing import ProbingClient
+    from agent.ocpi.transport import Response
+
+
+class Endpoints(Struct, frozen=True, kw_only=True):
+    """Where a backend serves what we need, in the version that was chosen.
+
+    `sessions` and `cdrs` are None for a backend that fetches them itself; `encoding`
+    is how it read our token when it told us.
+    """
+
+    version: str
+    tokens: str
+    sessions: str | None = None
+    cdrs: str | None = None
+    encoding: Encoding = Encoding.BASE64
+
+
+class _Version(Struct, frozen=True):
+    version: str
+    url: str
+
+
+class _Endpoint(Struct, frozen=True):
+    identifier: str
+    url: str
+    role: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.identifier} {self.role or 'without role'}"
+
+
+class _Details(Struct, frozen=True):
+    endpoints: Raw
+
+
+_VERSION: Final = msgspec.json.Decoder(_Version)
+_DETAILS: Final = msgspec.json.Decoder(_Details)
+_ENDPOINT: Final = msgspec.json.Decoder(_Endpoint)
+
+
+async def discover(
+    client: ProbingClient, versions_url: str, wanted: Sequence[str]
+) -> Endpoints:
+    """Fetch versions and details; `wanted` are supported versions, best first.
+
+    Raise RefusedUpstreamError when the backend lacks what we need: only its operator
+    or ours can change that.
+    """
+    first = SUPPORTED[wanted[0]].ENCODING
+    call = Call(method="GET", url=versions_url)
+    version, url = choose_version(await client.ask(call, "versions", first), wanted)
+    call = Call(method="GET", url=url)
+    scope = f"{version} details"
+    details = await client.ask(call, scope, SUPPORTED[version].ENCODING)
+    return read_endpoints(details, version)
+
+
+def choose_version(response: Response, wanted: Sequence[str]) -> tuple[str, str]:
+    """Pick the first wanted version that is offered, and the URL of its details."""
+    offered = read_items(open_envelope(response), _VERSION)
+    if offered is None:
+        raise TransientUpstreamError(
+            f"{response.call.name}: expected a list of versions, got something else"
+        )
+    for version in wanted:
+        for offer in offered:
+            if offer.version == version:
+                return version, _trusted_url(response, f"version {version}", offer.url)
+    names = response.quote(", ".join(offer.version for offer in offered))
+    raise _refuse(
+        response,
+        f"expected version {' or '.join(wanted)}, got {names or 'no version'}; "
+        "ask the backend for its other versions URL, if it has one",
+    )
+
+
+def read_endpoints(response: Response, version: str) -> Endpoints:
+    """Find the endpoints in a version's details; modules we do not use are skipped."""
+    offered = _read_offered(response)
+    urls = {
+        (offer.identifier.casefold(), (offer.role or "").upper()): offer.url
+        for offer in reversed(offered)  # The first of several wins.
+    }
+
+    def find(identifier: str, role: str) -> str | None:
+        url = urls.get((identifier, role))
+        return url and _trusted_url(response, f"{identifier} {role}", url)
+
+    tokens = find("tokens", "SENDER")
+    if tokens is None:
+        names = response.quote(", ".join(offer.name for offer in offered))
+        raise _refuse(
+            response,
+            f"expected an endpoint tokens SENDER, got {names or 'no endpoints'}; "
+            "ask the backend for the versions URL of its eMSP role",
+        )
+    return Endpoints(
+        version=version,
+        tokens=tokens,
+        sessions=find("sessions", "RECEIVER"),
+        cdrs=find("cdrs", "RECEIVER"),
+        encoding=response.encoding,
+    )
+
+
+def _read_offered(response: Response) -> list[_Endpoint]:
+    details = unwrap_single(open_envelope(response))
+    try:
+        endpoints = _DETAILS.decode(details or b"")
+    except UNREADABLE as err:
+        raise TransientUpstreamError(
+            f"{response.call.name}: expected version details, got something else"
+        ) from err
+    offered = read_items(endpoints.endpoints, _ENDPOINT)
+    return [] if offered is None else offered
+
+
+def _trusted_url(response: Response, name: str, reference: str) -> str:
+    """Resolve a published URL; our token must not leave https once it is there."""
+    url = resolve_url(response.url, reference)
+    if url is None:
+        raise _refuse(response, f"the URL of {name} cannot be read")
+    if url.scheme == "http" and response.url.startswith("https:"):
+        raise _refuse(
+            response, f"the URL of {name} is http, expected https as in the request"
+        )
+    return str(url)
+
+
+def _refuse(response: Response, problem: str) -> RefusedUpstreamError:
+    return RefusedUpstreamError(f"{response.call.name}: {problem}", response.status)

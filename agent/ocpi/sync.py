@@ -1,0 +1,208 @@
+"""Keeping the whitelist what the backend says it is.
+
+An incremental synchronisation asks for what changed since the newest `last_updated`
+that is stored, and only adds. A full one stages the whole list and puts it in force in
+one step, so that what the backend no longer lists is gone. Neither ever looks at our
+own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from agent.errors import TransientUpstreamError
+from agent.ocpi.pages import Position
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from datetime import datetime
+
+    from agent.domain.tokens import Token
+    from agent.ocpi.connection import TokenPage
+
+_LOGGER = logging.getLogger(__name__)
+
+# Servers stamp a token before they show it; asking a little further back costs
+# nothing and finds those that were late.
+OVERLAP: Final = timedelta(minutes=5)
+_SHOWN_PROBLEMS: Final = 5
+
+
+class Source(Protocol):
+    """The connection, as far as a synchronisation needs it."""
+
+    def token_pages(
+        self, date_from: datetime | None = None, start: Position | None = None
+    ) -> AsyncGenerator[TokenPage]:
+        """Crawl the list; complete if it ends without an error."""
+
+
+class Staging(Protocol):
+    """The next list in the making."""
+
+    position: str | None
+    seen: int
+
+    def append(
+        self, tokens: Sequence[Token], position: str | None = None, listed: int = 0
+    ) -> None:
+        """Add a page and remember where the next one begins."""
+
+
+class SyncState(Protocol):
+    """What is known about an upstream's list."""
+
+    @property
+    def cursor(self) -> datetime | None:
+        """The newest `last_updated` up to which everything is stored."""
+
+
+class Whitelist(Protocol):
+    """The whitelist, as far as a synchronisation needs it; may block on the disk."""
+
+    def sync_state(self, upstream: str) -> SyncState:
+        """Say how far the list is known."""
+
+    def count_of(self, upstream: str) -> int:
+        """Count this upstream's tokens in force."""
+
+    def upsert(self, tokens: Sequence[Token]) -> None:
+        """Add or replace tokens."""
+
+    def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
+        """Move the cursor."""
+
+    def stage(self, upstream: str) -> Staging:
+        """Begin the next list, or go on with it."""
+
+    def abandon(self, upstream: str) -> None:
+        """Throw the next list away."""
+
+    def swap(self, upstream: str) -> None:
+        """Put the next list in force."""
+
+
+class Progress(Struct, frozen=True):
+    """How far a synchronisation is; `total` is what the server announced."""
+
+    upstream: str
+    seen: int
+    total: int | None
+
+
+class SyncResult(Struct, frozen=True, kw_only=True):
+    """What a synchronisation did; `skipped` counts tokens that could not be read."""
+
+    upstream: str
+    full: bool
+    received: int
+    skipped: int
+
+
+class Synchronizer:
+    """Synchronises one upstream's tokens, one run at a time."""
+
+    def __init__(self, upstream: str, source: Source, whitelist: Whitelist) -> None:
+        self._upstream = upstream
+        self._source = source
+        self._whitelist = whitelist
+        self._running = asyncio.Lock()
+
+    async def run(
+        self, *, full: bool, on_progress: Callable[[Progress], None]
+    ) -> SyncResult:
+        """Synchronise; raise the agent's upstream or store errors.
+
+        An interrupted full run goes on where it was. The first run is always full.
+        """
+        async with self._running:
+            state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)
+            if full or state.cursor is None:
+                result = await self._run_full(on_progress)
+            else:
+                result = await self._run_incremental(state.cursor, on_progress)
+        _LOGGER.info(
+            "whitelist of %s: %s synchronisation, %d tokens received, %d skipped",
+            self._upstream,
+            "full" if result.full else "incremental",
+            result.received,
+            result.skipped,
+        )
+        return result
+
+    async def _run_incremental(
+        self, cursor: datetime, on_progress: Callable[[Progress], None]
+    ) -> SyncResult:
+        received = skipped = 0
+        newest = cursor
+        pages = self._source.token_pages(date_from=cursor - OVERLAP)
+        async with aclosing(pages):
+            async for page in pages:
+                self._report(page.problems)
+                await asyncio.to_thread(self._whitelist.upsert, page.tokens)
+                newest = max([newest, *(token.last_updated for token in page.tokens)])
+                received += len(page.tokens)
+                skipped += len(page.problems)
+                on_progress(Progress(self._upstream, received, page.total))
+        await asyncio.to_thread(
+            self._whitelist.finish_incremental, self._upstream, newest
+        )
+        return SyncResult(
+            upstream=self._upstream, full=False, received=received, skipped=skipped
+        )
+
+    async def _run_full(self, on_progress: Callable[[Progress], None]) -> SyncResult:
+        staging = await asyncio.to_thread(self._whitelist.stage, self._upstream)
+        skipped = 0
+        total: int | None = None
+        pages = self._source.token_pages(start=_decode(staging.position))
+        async with aclosing(pages):
+            async for page in pages:
+                self._report(page.problems)
+                listed = len(page.tokens) + len(page.problems)
+                await asyncio.to_thread(
+                    staging.append, page.tokens, _encode(page.resume), listed
+                )
+                skipped += len(page.problems)
+                total = page.total
+                on_progress(Progress(self._upstream, staging.seen, total))
+        await self._check_complete(staging.seen, total)
+        await asyncio.to_thread(self._whitelist.swap, self._upstream)
+        return SyncResult(
+            upstream=self._upstream, full=True, received=staging.seen, skipped=skipped
+        )
+
+    async def _check_complete(self, seen: int, total: int | None) -> None:
+        """Refuse a list that lacks what it announced, or that lost everything."""
+        if total is not None and seen < total:
+            problem = f"the list ended after {seen} of {total} tokens"
+        elif not seen and await asyncio.to_thread(
+            self._whitelist.count_of, self._upstream
+        ):
+            problem = "the list is empty, which would lock every driver out"
+        else:
+            return
+        await asyncio.to_thread(self._whitelist.abandon, self._upstream)
+        raise TransientUpstreamError(f"{self._upstream}: {problem}; the old one stays")
+
+    def _report(self, problems: list[str]) -> None:
+        """Name what was skipped, and no more of it than a person would read."""
+        for problem in problems[:_SHOWN_PROBLEMS]:
+            _LOGGER.warning("whitelist of %s: skipped %s", self._upstream, problem)
+        if (rest := len(problems) - _SHOWN_PROBLEMS) > 0:
+            _LOGGER.warning("whitelist of %s: skipped %d more", self._upstream, rest)
+
+
+def _encode(position: Position | None) -> str | None:
+    return None if position is None else msgspec.json.encode(position).decode()
+
+
+def _decode(position: str | None) -> Position | None:
+    return None if position is None else msgspec.json.decode(position, type=Position)

@@ -1,0 +1,201 @@
+"""The station at work: inputs in one queue, one step at a time, effects in order.
+
+This is where "durable first, then act" is done: all records of a step are committed
+before any other of its effects happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from agent.domain.messages import (
+    Answered,
+    AskUpstream,
+    Context,
+    DisableEnergy,
+    Effect,
+    EnableEnergy,
+    Event,
+    Input,
+    Record,
+    Revalidate,
+    Show,
+    Tick,
+)
+from agent.domain.station import Settings, Station, next_deadline, restore
+from agent.domain.step import step
+from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agent.clock import Clock
+    from agent.domain.sessions import Session
+    from agent.domain.tokens import Reply, Token
+    from agent.domain.uid import Uid
+    from agent.health import Health
+
+_LOGGER = logging.getLogger(__name__)
+
+RECORD_AGAIN_S = 5.0  # How often a full disk is asked whether there is space again
+LATE_ANSWER = timedelta(seconds=5)
+_STORE_ERRORS = (StoreFailedError, StoreBusyError, StoreCorruptError)
+
+
+class Recorder(Protocol):
+    """What the runner needs of the journal."""
+
+    async def record(self, records: Sequence[tuple[Record, str]]) -> None:
+        """Make several changes durable at once."""
+
+
+class ChargerCommands(Protocol):
+    """What the runner needs of a charger."""
+
+    def command(self, effect: EnableEnergy | DisableEnergy) -> None:
+        """Have the charger told."""
+
+
+Ask = Callable[
+    ["Uid", "Token | None", "Sequence[str]", "timedelta"], Awaitable["Reply"]
+]
+
+
+class StationRunner:
+    """Feeds the machine and performs what it asks for."""
+
+    def __init__(  # noqa: PLR0913 - the ports, all of them
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        journal: Recorder,
+        chargers: Mapping[str, ChargerCommands],
+        ask: Ask,
+        show: Callable[[Show], None],
+        publish: Callable[[Event], None],
+        on_recorded: Callable[[], None],
+        new_id: Callable[[], str],
+        health: Health,
+    ) -> None:
+        self.settings = settings
+        self.station = Station(evses={})
+        self._clock = clock
+        self._journal = journal
+        self._chargers = chargers
+        self._ask = ask
+        self._show = show
+        self._publish = publish
+        self._on_recorded = on_recorded
+        self._new_id = new_id
+        self._health = health
+        self._inputs: asyncio.Queue[Input] = asyncio.Queue()
+        self._unrecorded: list[tuple[Record, str]] = []
+
+    def restore(self, open_sessions: Sequence[Session]) -> None:
+        """Begin where the journal says the station was."""
+        self.station = restore(self._chargers, open_sessions)
+
+    def post(self, message: Input) -> None:
+        """Hand an input in; it is handled after those handed in before."""
+        self._inputs.put_nowait(message)
+
+    async def run(self) -> None:
+        """Handle inputs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                message = await self._next_input()
+                await self._handle(message, group)
+
+    async def drain(self) -> None:
+        """Wait until everything handed in so far is done."""
+        await self._inputs.join()
+
+    async def record_the_rest(self) -> bool:
+        """Try to make durable what could not be so far; say whether all is."""
+        return await self._record([])
+
+    async def _next_input(self) -> Input | None:
+        deadline = next_deadline(self.station)
+        waits = [RECORD_AGAIN_S] if self._unrecorded else []
+        if deadline is not None:
+            left = deadline - self._clock.now().monotonic
+            waits.append(max(left.total_seconds(), 0.0))
+        try:
+            async with asyncio.timeout(min(waits, default=None)):
+                return await self._inputs.get()
+        except TimeoutError:
+            return None
+
+    async def _handle(self, message: Input | None, group: asyncio.TaskGroup) -> None:
+        """Take one step: compute, make durable, act."""
+        context = Context(now=self._clock.now(), fresh_id=self._new_id())
+        tick = message or Tick()
+        before = self.station
+        after, effects = step(before, tick, self.settings, context)
+        records = [effect for effect in effects if isinstance(effect, Record)]
+        if (records or self._unrecorded) and not await self._record(records):
+            # The same step again, knowing that nothing can be written: starts are
+            # refused, stops happen, and what they record is kept for later.
+            context = Context(
+                now=context.now, fresh_id=context.fresh_id, storage_ok=False
+            )
+            after, effects = step(before, tick, self.settings, context)
+            self._unrecorded += [
+                (effect, self._new_id())
+                for effect in effects
+                if isinstance(effect, Record)
+            ]
+        self.station = after
+        for effect in effects:
+            self._perform(effect, group)
+        if message is not None:
+            self._inputs.task_done()
+
+    async def _record(self, records: Sequence[Record]) -> bool:
+        """Commit these and all that waits before them; say whether it worked."""
+        batch = [*self._unrecorded, *((record, self._new_id()) for record in records)]
+        if not batch:
+            return True
+        try:
+            await self._journal.record(batch)
+        except _STORE_ERRORS as err:
+            self._health.bad("journal", str(err))
+            return False
+        self._unrecorded.clear()
+        self._health.good("journal")
+        self._on_recorded()
+        return True
+
+    def _perform(self, effect: Effect, group: asyncio.TaskGroup) -> None:
+        match effect:
+            case Record():
+                pass  # Done before everything else.
+            case EnableEnergy() | DisableEnergy():
+                self._chargers[effect.evse_uid].command(effect)
+            case AskUpstream():
+                group.create_task(self._answer(effect))
+            case Revalidate():
+                group.create_task(self._revalidate(effect))
+            case Show():
+                self._show(effect)
+            case Event():
+                self._publish(effect)
+            case _:
+                assert_never(effect)
+
+    async def _answer(self, effect: AskUpstream) -> None:
+        left = effect.deadline - self._clock.now().monotonic
+        # The driver is answered at the deadline; a late answer is still learned from.
+        timeout = left + LATE_ANSWER
+        reply = await self._ask(effect.uid, effect.token, effect.evse_uids, timeout)
+        self.post(Answered(effect.tap_id, reply))
+
+    async def _revalidate(self, effect: Revalidate) -> None:
+        await self._ask(
+            effect.uid, effect.token, effect.evse_uids, self.settings.deadline
+        )

@@ -1,0 +1,72 @@
+"""The journal, away from the event loop: an fsync on an SD card takes its time."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from agent.domain.messages import Record
+    from agent.domain.reports import Report
+    from agent.domain.sessions import Session
+    from agent.store.journal import Journal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class JournalThread:
+    """One thread owns the journal, so calls take effect in the order they are made."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    async def record(self, records: Sequence[tuple[Record, str]]) -> None:
+        """Make several changes durable at once; each has its correlation id."""
+        await self._call(self._journal.record, records)
+
+    async def open_sessions(self) -> list[Session]:
+        """Every session that has not ended."""
+        return await self._call(self._journal.open_sessions)
+
+    async def due(self, sink: str, limit: int, busy: Iterable[str]) -> list[Report]:
+        """The oldest report of each session that is not busy."""
+        return await self._call(self._journal.outbox.due, sink, limit, list(busy))
+
+    async def delivered(self, report: Report) -> None:
+        """Forget a delivered report."""
+        await self._call(self._journal.outbox.delivered, report)
+
+    async def refused(self, report: Report, why: str) -> None:
+        """Keep a report that will never be taken."""
+        await self._call(self._journal.outbox.refused, report, why)
+
+    async def postponed(self, report: Report, why: str) -> None:
+        """Note why a report waits."""
+        await self._call(self._journal.outbox.postponed, report, why)
+
+    async def retry_refused(self, number: int | None) -> int:
+        """Let one refused report, or all, be tried again."""
+        return await self._call(self._journal.outbox.retry_refused, number)
+
+    async def depth(self) -> tuple[int, int]:
+        """How many reports wait, and how many were refused."""
+        return await self._call(self._journal.outbox.depth)
+
+    async def close(self) -> None:
+        """Finish what was begun and close the file."""
+        await self._call(self._journal.close)
+        self._executor.shutdown(wait=False)
+
+    async def _call(
+        self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor, partial(method, *args, **kwargs)
+        )

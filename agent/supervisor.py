@@ -1,0 +1,59 @@
+"""Keeping a driver's event stream open, whatever the device does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.backoff import Backoff
+from drivers.errors import AccessDeniedError, DriverError, UnsupportedDeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+_LOGGER = logging.getLogger(__name__)
+
+E = TypeVar("E")
+
+REOPEN = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
+# A missing rule or group does not mend itself, but an installer may mend it.
+REOPEN_DENIED_S = 60.0
+
+
+async def supervise(
+    part: str,
+    open_events: Callable[[], AsyncGenerator[E]],
+    handle: Callable[[E], None],
+    on_down: Callable[[str], None],
+) -> None:
+    """Pass a driver's events on for ever, reopening after each failure.
+
+    `on_down` hears why the stream ended, each time it does. A driver that can never
+    work here is left alone; the station runs on without it.
+    """
+    attempt = 0
+    while True:
+        try:
+            async with aclosing(open_events()) as events:
+                async for event in events:
+                    attempt = 0
+                    handle(event)
+            reason: str = "the driver ended by itself"
+        except UnsupportedDeviceError as err:
+            on_down(str(err))
+            return
+        except AccessDeniedError as err:
+            on_down(str(err))
+            await asyncio.sleep(REOPEN_DENIED_S)
+            continue
+        except DriverError as err:
+            reason = str(err)
+        except Exception as err:
+            _LOGGER.exception("%s: the driver failed in a way it should not", part)
+            reason = f"{type(err).__name__} in the driver"
+        on_down(reason)
+        attempt += 1
+        await asyncio.sleep(REOPEN.delay_s(attempt))

@@ -1,0 +1,102 @@
+"""One upstream at work: its connection, its synchronisations, its reports."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from agent.backoff import Backoff
+from agent.ocpi.authorization import CredentialsToken
+from agent.ocpi.backend import Upstream as OcpiUpstream
+from agent.ocpi.connection import OcpiConnection
+from agent.ocpi.schedule import SyncSchedule
+from agent.ocpi.station import Party, StationIdentity
+from agent.ocpi.sync import Synchronizer
+from agent.report.delivery import DeliveryLoop
+
+if TYPE_CHECKING:
+    from agent.config import Config, Upstream
+    from agent.errors import AgentError
+    from agent.health import Health
+    from agent.report.delivery import Outbox
+    from agent.store.whitelist import Whitelist
+
+_RETRY = Backoff(first=timedelta(seconds=1), cap=timedelta(minutes=5))
+
+
+def connect(config: Config, upstream: Upstream) -> OcpiConnection:
+    """Make an upstream's connection; reads its secret, opens nothing."""
+    station = config.station
+    wanted = upstream.config
+    theirs = None
+    if wanted.country_code and wanted.party_id:
+        theirs = Party(wanted.country_code, wanted.party_id)
+    return OcpiConnection(
+        OcpiUpstream(
+            name=wanted.name,
+            versions_url=wanted.versions_url,
+            token=CredentialsToken(upstream.token.read()),
+            version=wanted.version,
+            their_party=theirs,
+            page_size=wanted.page_size,
+            station=StationIdentity(
+                country_code=station.country_code,
+                party_id=station.party_id,
+                location_id=station.location_id,
+                currency=station.currency,
+                connector_ids={evse.uid: evse.connector_id for evse in config.evses},
+                meter_ids={
+                    evse.uid: evse.meter_id for evse in config.evses if evse.meter_id
+                },
+            ),
+        )
+    )
+
+
+class UpstreamPort:
+    """Keeps one upstream's whitelist fresh and its sessions told."""
+
+    def __init__(
+        self,
+        config: Config,
+        upstream: Upstream,
+        whitelist: Whitelist,
+        outbox: Outbox,
+        health: Health,
+    ) -> None:
+        self.name = upstream.config.name
+        self.connection = connect(config, upstream)
+        self._health = health
+        self.delivery = DeliveryLoop(self.connection, outbox, _RETRY, health)
+        self.schedule = SyncSchedule(
+            Synchronizer(self.name, self.connection, whitelist),
+            lambda: whitelist.sync_state(self.name).swept_at,
+            every=upstream.config.sync_every,
+            full_every=upstream.config.full_sync_every,
+            backoff=_RETRY,
+            on_result=self._on_sync,
+        )
+
+    async def run(self) -> None:
+        """Synchronise and deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.schedule.run())
+            group.create_task(self.delivery.run())
+
+    def synchronize_soon(self) -> None:
+        """Synchronise without waiting for the next turn."""
+        self.schedule.soon()
+
+    async def close(self) -> None:
+        """Close the network connections."""
+        await self.connection.close()
+
+    def _on_sync(self, err: AgentError | None) -> None:
+        part = f"synchronisation from {self.name}"
+        if err is None:
+            self._health.good(part)
+            # Whoever answers here may take reports again, too.
+            self.delivery.retry_now()
+        else:
+            self._health.bad(part, str(err))

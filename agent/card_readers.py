@@ -103,7 +103,7 @@ class ReaderPort:
         self._health = health
         self._part = f"reader {name}"
         #: Hears of every card as it reads, number included; for `rfid-agent readers`.
-        self.on_card: Callable[[Uid, Technology], None] | None = None
+        self.on_card: Callable[[str, Uid, Technology], None] | None = None
 
     async def run(self) -> None:
         """Read cards until cancelled."""
@@ -125,7 +125,7 @@ class ReaderPort:
                 uid = Uid.from_bytes(event.uid)
                 technology = Technology(event.technology.value)
                 if self.on_card is not None:
-                    self.on_card(uid, technology)
+                    self.on_card(self.name, uid, technology)
                 self._post(self._desk.tap(self.name, event.slot, uid, technology))
             case reader_events.CardUnreadable(reason):
                 _LOGGER.warning("reader %s: unreadable card: %s", self.name, reason)

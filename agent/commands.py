@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.daemon import Daemon
     from agent.domain.station import Evse
     from agent.ocpi import sync
+    from agent.upstreams import UpstreamPort
 
 OUTCOME_WITHIN_S = 30.0  # Deadline of a decision plus the charger's confirmation
 
@@ -92,15 +93,13 @@ class Commands:
         loop = asyncio.get_running_loop()
         seen: asyncio.Future[dict[str, Any]] = loop.create_future()
 
-        def hear(port: ReaderPort, uid: Uid, technology: Technology) -> None:
+        def hear(reader: str, uid: Uid, technology: Technology) -> None:
             if not seen.done():
-                seen.set_result(_describe_card(port.name, uid, technology))
+                seen.set_result(_describe_card(reader, uid, technology))
 
         ports = self._ports(request)
         for port in ports:
-            port.on_card = lambda uid, technology, port=port: hear(
-                port, uid, technology
-            )
+            port.on_card = hear
         try:
             yield await seen
         finally:
@@ -134,16 +133,11 @@ class Commands:
             raise CommandError(f"no upstream is called {wanted!r}")
         results = []
         for upstream in upstreams:
-            steps: asyncio.Queue[sync.Progress | None] = asyncio.Queue()
-            run = asyncio.ensure_future(
-                upstream.schedule.now(
-                    full=bool(request.get("full")), on_progress=steps.put_nowait
-                )
-            )
-            run.add_done_callback(lambda _, steps=steps: steps.put_nowait(None))
-            while (step := await steps.get()) is not None:
-                yield Progress(msgspec.to_builtins(step))
-            results.append(msgspec.to_builtins(await run))
+            async for item in _synchronize(upstream, full=bool(request.get("full"))):
+                if isinstance(item, Progress):
+                    yield item
+                else:
+                    results.append(item)
         yield results
 
     async def retry(self, request: dict[str, Any]) -> AsyncIterator[Any]:
@@ -189,6 +183,21 @@ class Commands:
                 }
             )
         return rows
+
+
+async def _synchronize(upstream: UpstreamPort, *, full: bool) -> AsyncIterator[Any]:
+    """Run one synchronisation: its progress, then its result."""
+    steps: asyncio.Queue[sync.Progress | None] = asyncio.Queue()
+    run = asyncio.ensure_future(
+        upstream.schedule.now(full=full, on_progress=steps.put_nowait)
+    )
+    run.add_done_callback(lambda _: steps.put_nowait(None))
+    try:
+        while (step := await steps.get()) is not None:
+            yield Progress(msgspec.to_builtins(step))
+        yield msgspec.to_builtins(await run)
+    finally:
+        run.cancel()
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -6,14 +6,11 @@ Start-up reads top to bottom in `Daemon._run_once`; shutdown is the exact revers
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import time
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -29,6 +26,7 @@ from agent.domain.station import unreachable
 from agent.errors import AgentError, ConfigError, StoreCorruptError
 from agent.events import EventLog
 from agent.health import Health
+from agent.service import credentials_directory, lock_state
 from agent.station_runner import StationRunner
 from agent.store.journal import FILE as JOURNAL_FILE
 from agent.store.journal import Journal
@@ -38,7 +36,7 @@ from agent.store.whitelist import Whitelist
 from agent.upstreams import UpstreamPort
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
     from agent.config import Config
     from agent.domain.messages import Show
@@ -47,29 +45,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-LOCK = "lock"
 CHARGERS_FOUND_WITHIN = timedelta(seconds=5)
 DRAIN_WITHIN = timedelta(seconds=2)
 JOURNAL_ANSWERS_WITHIN = timedelta(seconds=10)
 READER_SILENT_AT_MOST = timedelta(seconds=60)
-
-
-def credentials_directory() -> Path | None:
-    """Where systemd hands secrets over, None outside a service."""
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(directory) if directory else None
-
-
-@contextmanager
-def lock_state(state_dir: Path) -> Iterator[None]:
-    """Be the only process that writes there, or raise ConfigError."""
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            raise ConfigError(f"{state_dir} is in use by a running agent") from err
-        yield
 
 
 class Daemon:
@@ -239,7 +218,7 @@ class Daemon:
         except TimeoutError:
             _LOGGER.warning("some chargers are silent; their EVSEs stay out of use")
 
-    # ---- while running ----------------------------------------------------------------
+    # ---- while running --------------------------------------------------------------
 
     def _on_part_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (err := task.exception()) is not None:
@@ -250,15 +229,19 @@ class Daemon:
     def _on_reload(self) -> None:
         """Check the new file first; a bad one changes nothing."""
         try:
-            config = load_config(self.config.path, credentials_directory())
-            if config.station.state_dir != self.config.station.state_dir:
-                raise ConfigError("state_dir cannot change while running; restart")
+            config = self._reread_config()
         except ConfigError as err:
             _LOGGER.error("reload refused, nothing has changed:\n%s", err)  # noqa: TRY400 - no bug of ours
             return
         _LOGGER.info("reloading %s", config.path)
         self._next_config = config
         self._stopping.set()
+
+    def _reread_config(self) -> Config:
+        config = load_config(self.config.path, credentials_directory())
+        if config.station.state_dir != self.config.station.state_dir:
+            raise ConfigError("state_dir cannot change while running; restart instead")
+        return config
 
     def _show(self, effect: Show) -> None:
         if indicator := self.indicators.get(effect.reader):
@@ -304,7 +287,7 @@ class Daemon:
                 stuck.append(f"reader {reader.name}")
         return stuck
 
-    # ---- stop --------------------------------------------------------------------------
+    # ---- stop -----------------------------------------------------------------------
 
     async def _drain(self) -> None:
         """Finish what has been tapped, after the readers and before the rest stop."""

@@ -1,18 +1,44 @@
-"""Life under systemd: readiness, the watchdog, and the journal as log."""
+"""Life as a service: secrets, the state directory, readiness, watchdog, the log."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import sys
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 _LOGGER = logging.getLogger(__name__)
+
+
+LOCK = "lock"
+
+
+def credentials_directory() -> Path | None:
+    """Where systemd hands secrets over, None outside a service."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) if directory else None
+
+
+@contextmanager
+def lock_state(state_dir: Path) -> Iterator[None]:
+    """Be the only process that writes there, or raise ConfigError."""
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state_dir / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            raise ConfigError(f"{state_dir} is in use by a running agent") from err
+        yield
 
 
 def notify(state: str) -> None:

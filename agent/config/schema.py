@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from agent.domain.policy import Modes, OfflineMode, OnlineMode
 from agent.domain.station import Owner, Select, Settings
@@ -96,7 +96,7 @@ class ReaderConfig(Struct, frozen=True, kw_only=True):
     name: Name
     driver: str
     evses: list[str] | None = None
-    indicator: dict[str, Any] = {"driver": "none"}
+    indicator: dict[str, Any] = field(default_factory=lambda: {"driver": "none"})
 
 
 class TokenSource(Struct, frozen=True, kw_only=True):

@@ -183,14 +183,15 @@ class Synchronizer:
         """Refuse a list that lacks what it announced, or that lost everything."""
         if total is not None and seen < total:
             problem = f"the list ended after {seen} of {total} tokens"
-        elif not seen and await asyncio.to_thread(
-            self._whitelist.count_of, self._upstream
-        ):
+        elif not seen and await asyncio.to_thread(self._has_tokens):
             problem = "the list is empty, which would lock every driver out"
         else:
             return
         await asyncio.to_thread(self._whitelist.abandon, self._upstream)
         raise TransientUpstreamError(f"{self._upstream}: {problem}; the old one stays")
+
+    def _has_tokens(self) -> bool:
+        return self._whitelist.count_of(self._upstream) > 0
 
     def _report(self, problems: list[str]) -> None:
         """Name what was skipped, and no more of it than a person would read."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 import httpx
+
+_MAX_PORT: Final = 65_535
 
 
 def join_url(base: str, *segments: str) -> str:
@@ -20,7 +23,8 @@ def resolve_url(base: str, reference: str) -> httpx.URL | None:
         url = httpx.URL(base).join(reference)
     except (httpx.InvalidURL, ValueError):
         return None
-    return url if url.scheme in {"http", "https"} and url.host else None
+    is_web = url.scheme in {"http", "https"} and url.host
+    return url if is_web and (url.port or 0) <= _MAX_PORT else None
 
 
 def is_same_origin(left: httpx.URL, right: httpx.URL) -> bool:

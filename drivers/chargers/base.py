@@ -108,5 +108,9 @@ class Charger(ABC):
         """Let energy flow; return when the charger confirmed, else DriverError."""
 
     @abstractmethod
-    async def disable(self) -> None:
-        """Stop energy; return when the charger confirmed, else DriverError."""
+    async def disable(self) -> int | None:
+        """Stop energy; return when the charger confirmed, else DriverError.
+
+        The result is the energy register in Wh, read after energy went off; None
+        without a meter.
+        """

@@ -1,0 +1,43 @@
+# The interpreter to use; each version has an environment of its own.
+PYTHON ?= python3
+export PYTHON
+
+# More words for the program that a target runs: make demo ARGS=--once
+ARGS ?=
+
+BIN = $(shell scripts/venv-dir $(PYTHON))/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup setup-test test lint types bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## set up, then show the agent at work; needs no hardware
+	@$(BIN)/rfid-agent demo $(ARGS)
+
+test: lint types ## set up, then check and test everything
+	$(BIN)/pytest $(ARGS)
+
+setup: ## install what running needs
+	@scripts/setup run
+
+setup-test: # install what testing needs
+	@scripts/setup test
+
+lint: setup-test ## check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup-test ## check types
+	$(BIN)/mypy
+
+bench: setup ## measure what is meant to be fast
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## write the lock files anew; ARGS=--upgrade takes newer versions
+	@scripts/lock $(ARGS)
+
+clean: ## remove environments and caches
+	rm -rf .venv .cache build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

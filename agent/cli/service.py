@@ -1,0 +1,139 @@
+"""Commands around the service itself: run, demo, check-config, completion."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.options import config_option, load
+from agent.errors import AgentError
+from drivers.errors import DriverError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+
+
+@click.command()
+@config_option
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    default="INFO",
+    show_default=True,
+    help="How much to log.",
+)
+def run(config_path: Path, log_level: str) -> None:
+    """Run the agent in the foreground, as the service does."""
+    from agent.service import set_up_logging  # noqa: PLC0415 - start-up time
+
+    set_up_logging(log_level)
+    config = load(config_path)
+    from agent.daemon import Daemon  # noqa: PLC0415 - start-up time
+
+    async def run_daemon() -> None:
+        await Daemon(config).run()
+
+    asyncio.run(run_daemon())
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Walk the tour, check each step, and end.")
+def demo(*, once: bool) -> None:
+    """See the agent at work: sample backend, simulated charger, no hardware."""
+    from agent.demo.demo import run_demo  # noqa: PLC0415 - an optional extra
+
+    sys.exit(run_demo(once=once or not sys.stdin.isatty()))
+
+
+@click.command("check-config")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@config_option
+@click.option(
+    "--online", is_flag=True, help="Also try the backends, their tokens, the readers."
+)
+def check_config(path: Path | None, config_path: Path, *, online: bool) -> None:
+    """Check a configuration file; every mistake is shown with its remedy."""
+    config = load(path or config_path)
+    click.echo(
+        f"{config.path} is valid: {len(config.evses)} EVSE, {len(config.readers)} "
+        f"readers, {len(config.upstreams)} upstreams"
+    )
+    for note in config.notes:
+        click.echo(f"note: {note}")
+    if online:
+        problems = [*asyncio.run(_check_upstreams(config)), *_check_readers(config)]
+        for problem in problems:
+            click.echo(problem, err=True)
+        if problems:
+            sys.exit(3)
+
+
+async def _check_upstreams(config: Config) -> list[str]:
+    """Discover every backend; print what is there and return what is not."""
+    from agent.upstreams import connect  # noqa: PLC0415 - start-up time
+
+    problems = []
+    for upstream in config.upstreams:
+        name = upstream.config.name
+        try:
+            connection = connect(config, upstream)
+            try:
+                for line in await connection.check():
+                    click.echo(f"upstream {name}: {line}")
+            finally:
+                await connection.close()
+        except AgentError as err:
+            problems.append(f"upstream {name}: {err}")
+    return problems
+
+
+def _check_readers(config: Config) -> list[str]:
+    """Look for the PC/SC readers that the configuration expects."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415 - start-up time
+
+    from drivers.readers.pcsc import list_readers  # noqa: PLC0415
+
+    problems = []
+    for reader in config.readers:
+        if reader.reader.driver != "pcsc":
+            continue
+        pattern = reader.reader.options.match
+        try:
+            attached = list_readers()
+        except DriverError as err:
+            problems.append(f"reader {reader.name}: {err}")
+            continue
+        matching = [name for name in attached if fnmatchcase(name, pattern)]
+        for name in matching:
+            click.echo(f"reader {reader.name}: {name}")
+        if not matching:
+            problems.append(
+                f"reader {reader.name}: nothing attached matches {pattern!r}; "
+                f"attached: {', '.join(attached) or 'nothing'}"
+            )
+    return problems
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "fish", "zsh"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    r"""Print the completion script for a shell.
+
+    \b
+    bash: eval "$(rfid-agent completion bash)"   in ~/.bashrc
+    zsh:  eval "$(rfid-agent completion zsh)"    in ~/.zshrc
+    fish: rfid-agent completion fish | source    in config.fish
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
+
+    script = get_completion_class(shell)
+    if script is None:
+        raise click.UsageError(f"no completion for {shell}")
+    root = ctx.find_root()
+    variable = "_RFID_AGENT_COMPLETE"
+    click.echo(script(root.command, {}, "rfid-agent", variable).source())

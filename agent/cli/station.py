@@ -1,0 +1,162 @@
+"""Commands about the station: status, tap, readers."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.client import UnreachableError, ask
+from agent.cli.options import config_option, json_option, load
+from agent.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config import Config
+
+_GOOD_OUTCOMES = ("started", "granted", "stopped", "withdrawn")
+
+
+@click.command()
+@config_option
+@json_option
+def status(config_path: Path, *, as_json: bool) -> None:
+    """Show how the running agent is; exit 1 if something is wrong."""
+    facts = ask(load(config_path).station.state_dir, "status")
+    if as_json:
+        print_json(facts)
+    else:
+        _print_status(facts)
+    sys.exit(0 if facts["healthy"] else 1)
+
+
+def _print_status(facts: dict[str, Any]) -> None:
+    click.echo(
+        f"rfid-agent {facts['version']} at {facts['station']}, up "
+        f"{facts['uptime_s']} s, online {facts['online']}, offline {facts['offline']}"
+    )
+    click.echo()
+    print_table(
+        ("part", "state", "since", "detail"),
+        [
+            (
+                item["part"],
+                "up" if item["ok"] else "DOWN",
+                item["since"],
+                item["detail"],
+            )
+            for item in facts["parts"]
+        ],
+        "nothing has reported yet",
+    )
+    click.echo()
+    print_table(
+        ("EVSE", "vehicle", "session", "since", "kWh"),
+        [
+            (
+                evse["uid"],
+                evse["fault"] or evse["vehicle"]
+                if evse["reachable"]
+                else "unreachable",
+                evse["session_id"] or "-",
+                evse["started_at"] or "",
+                "" if evse["energy_wh"] is None else f"{evse['energy_wh'] / 1000:.3f}",
+            )
+            for evse in facts["evses"]
+        ],
+        "no EVSE",
+    )
+    click.echo()
+    for upstream in facts["whitelist"]:
+        click.echo(
+            f"whitelist of {upstream['upstream']}: {upstream['tokens']} tokens, "
+            f"synchronised {upstream['synchronized_at'] or 'never'}"
+        )
+    outbox = facts["outbox"]
+    click.echo(f"outbox: {outbox['waiting']} waiting, {outbox['refused']} refused")
+
+
+@click.command()
+@click.argument("uid")
+@click.option("--reader", help="At which reader; the first one if not given.")
+@config_option
+@json_option
+def tap(uid: str, reader: str | None, config_path: Path, *, as_json: bool) -> None:
+    """Tap a card by its number: the same checks as a real tap, and real energy."""
+    event = ask(load(config_path).station.state_dir, "tap", uid=uid, reader=reader)
+    if as_json:
+        print_json(event)
+    else:
+        details = [event["outcome"], event.get("reason"), event.get("info")]
+        click.echo(" - ".join(str(detail) for detail in details if detail))
+    sys.exit(0 if event["outcome"] in _GOOD_OUTCOMES else 1)
+
+
+@click.command()
+@click.option("--reader", help="Only this reader.")
+@click.option(
+    "--next",
+    "wait",
+    is_flag=True,
+    help="Wait for a card and show its number, in both byte orders and in decimal.",
+)
+@config_option
+@json_option
+def readers(
+    reader: str | None, config_path: Path, *, wait: bool, as_json: bool
+) -> None:
+    """Show the readers, and with --next what the next card reads as.
+
+    The card is tapped for real: hold one that may start a session, or none.
+    """
+    config = load(config_path)
+    if wait:
+        if not as_json:
+            click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
+        card = ask(config.station.state_dir, "next-card", reader=reader)
+        _print_card(card, as_json=as_json)
+        return
+    rows = _list_readers(config)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("reader", "driver", "EVSEs", "state", "detail"),
+        [
+            (
+                row["name"],
+                row["driver"],
+                " ".join(row["evses"]),
+                "up" if row["up"] else "DOWN",
+                row["detail"],
+            )
+            for row in rows
+        ],
+        "no reader is configured",
+    )
+
+
+def _list_readers(config: Config) -> list[dict[str, Any]]:
+    """Ask the daemon, and without one look what is attached."""
+    try:
+        rows: list[dict[str, Any]] = ask(config.station.state_dir, "readers")
+    except UnreachableError as err:
+        click.echo(f"{err}; this is what is attached:", err=True)
+        from drivers.readers.pcsc import list_readers  # noqa: PLC0415 - start-up time
+
+        return [
+            {"name": name, "driver": "pcsc", "evses": [], "up": True, "detail": ""}
+            for name in list_readers()
+        ]
+    return rows
+
+
+def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(card)
+        return
+    for key in ("reader", "technology", "uid", "reversed", "decimal", "problem"):
+        if card[key]:
+            click.echo(f"{key + ':':12} {card[key]}")

@@ -1,0 +1,180 @@
+"""Commands about the whitelist: sync, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from agent.cli.client import UnreachableError, ask
+from agent.cli.options import config_option, json_option, load
+from agent.cli.output import print_json, print_table, progress_bar
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.config import Config
+    from agent.store.token_reader import TokenReader
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Fetch the whole list; what it lacks goes.")
+@click.option("--upstream", help="Only this upstream.")
+@config_option
+@json_option
+def sync(upstream: str | None, config_path: Path, *, full: bool, as_json: bool) -> None:
+    """Synchronise the whitelist now."""
+    config = load(config_path)
+    with progress_bar("tokens") as show:
+
+        def on_progress(facts: dict[str, Any]) -> None:
+            show(facts["seen"], facts["total"])
+
+        try:
+            results = ask(
+                config.station.state_dir,
+                "sync",
+                on_progress,
+                full=full,
+                upstream=upstream,
+            )
+        except UnreachableError:
+            results = asyncio.run(
+                _sync_without_daemon(config, upstream, on_progress, full=full)
+            )
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        kind = "whole list" if result["full"] else "changes"
+        skipped = f", {result['skipped']} skipped" if result["skipped"] else ""
+        click.echo(
+            f"{result['upstream']}: {kind}, {result['received']} tokens{skipped}"
+        )
+
+
+async def _sync_without_daemon(
+    config: Config,
+    wanted: str | None,
+    on_progress: Callable[[dict[str, Any]], None],
+    *,
+    full: bool,
+) -> list[dict[str, Any]]:
+    """Do what the daemon would do, as the only writer."""
+    from agent.clock import SystemClock  # noqa: PLC0415 - start-up time
+    from agent.ocpi.sync import Progress, Synchronizer  # noqa: PLC0415
+    from agent.service import credentials_directory, lock_state  # noqa: PLC0415
+    from agent.store.keys import CardKeys, load_key  # noqa: PLC0415
+    from agent.store.whitelist import Whitelist  # noqa: PLC0415
+    from agent.upstreams import connect  # noqa: PLC0415
+
+    def report(step: Progress) -> None:
+        on_progress(msgspec.to_builtins(step))
+
+    names = [upstream.config.name for upstream in config.upstreams]
+    if wanted is not None and wanted not in names:
+        raise ConfigError(f"no upstream is called {wanted!r}; there are: {names}")
+    results = []
+    with lock_state(config.station.state_dir):
+        key = load_key(config.station.state_dir, credentials_directory())
+        boot_id = SystemClock().boot_id
+        whitelist = Whitelist(config.station.state_dir, CardKeys(key), boot_id, names)
+        with closing(whitelist):
+            for upstream in config.upstreams:
+                if wanted not in (None, upstream.config.name):
+                    continue
+                connection = connect(config, upstream)
+                name = upstream.config.name
+                synchronizer = Synchronizer(name, connection, whitelist)
+                try:
+                    result = await synchronizer.run(full=full, on_progress=report)
+                finally:
+                    await connection.close()
+                results.append(msgspec.to_builtins(result))
+    return results
+
+
+@click.group()
+def tokens() -> None:
+    """Look into the whitelist; it holds no card numbers."""
+
+
+@tokens.command()
+@click.argument("uid")
+@config_option
+@json_option
+def find(uid: str, config_path: Path, *, as_json: bool) -> None:
+    """Show what the whitelist says of a card, in any spelling; exit 1 if nothing."""
+    from agent.domain.uid import Uid  # noqa: PLC0415 - start-up time
+
+    with closing(_open(load(config_path))) as reader:
+        found = reader.find(Uid.parse(uid))
+    if as_json:
+        print_json(found)
+    else:
+        print_table(
+            ("upstream", "party", "uid", "contract", "whitelist", "valid", "updated"),
+            [
+                (
+                    token.upstream,
+                    f"{token.country_code}*{token.party_id}",
+                    token.uid,
+                    token.contract_id,
+                    token.whitelist,
+                    "yes" if token.valid else "NO",
+                    token.last_updated.isoformat(),
+                )
+                for token in found
+            ],
+            "not in the whitelist",
+        )
+    sys.exit(0 if found else 1)
+
+
+@tokens.command("list")
+@click.option("--limit", default=100, show_default=True, help="How many at most.")
+@config_option
+@json_option
+def list_tokens(limit: int, config_path: Path, *, as_json: bool) -> None:
+    """List tokens by contract and visual number."""
+    with closing(_open(load(config_path))) as reader:
+        rows = list(islice(reader.listed(), limit))
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("upstream", "party", "contract", "visual number", "whitelist", "valid"),
+        [
+            (
+                row.upstream,
+                f"{row.country_code}*{row.party_id}",
+                row.contract_id,
+                row.visual_number,
+                row.whitelist,
+                "yes" if row.valid else "NO",
+            )
+            for row in rows
+        ],
+        "the whitelist is empty",
+    )
+
+
+def _open(config: Config) -> TokenReader:
+    from agent.service import credentials_directory  # noqa: PLC0415 - start-up time
+    from agent.store.keys import CardKeys, load_key  # noqa: PLC0415
+    from agent.store.token_reader import TokenReader  # noqa: PLC0415
+    from agent.store.whitelist import LINK  # noqa: PLC0415
+
+    path = config.station.state_dir / LINK
+    if not path.exists():
+        raise ConfigError(f"no whitelist yet at {path}; run: rfid-agent sync")
+    key = load_key(config.station.state_dir, credentials_directory())
+    names = [upstream.config.name for upstream in config.upstreams]
+    return TokenReader(path, CardKeys(key), names)

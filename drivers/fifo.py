@@ -1,0 +1,135 @@
+"""Lines from a named pipe, on the event loop's file-descriptor watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from drivers.errors import (
+    AccessDeniedError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_LINE_BYTES: Final = 256  # Far above any line of ours; what is longer is garbage
+_READ_BYTES: Final = 65_536  # What a Linux pipe holds
+
+
+class LineSplitter:
+    """Cuts bytes that arrive in any fragments into lines.
+
+    Lines lose their surrounding white space, and empty ones are skipped. One of
+    over MAX_LINE_BYTES is dropped up to its end, with a warning that names
+    `source` and nothing of the content.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._tail = b""
+        self._dropping = False
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take the next bytes; return the lines that they complete."""
+        *ended, tail = (self._tail + data).split(b"\n")
+        lines = []
+        for raw in ended:
+            if self._fits(raw) and (line := raw.decode(errors="replace").strip()):
+                lines.append(line)
+            self._dropping = False
+        self._tail = tail if self._fits(tail) else b""
+        return lines
+
+    def _fits(self, raw: bytes) -> bool:
+        """Say whether this is still a line to keep; warn once when it stops to be."""
+        if not self._dropping and len(raw) > MAX_LINE_BYTES:
+            self._dropping = True
+            _LOGGER.warning(
+                "%s: dropped a line of over %d bytes", self._source, MAX_LINE_BYTES
+            )
+        return not self._dropping
+
+
+class LineFifo:
+    """A named pipe, open for as long as the context manager is.
+
+    It is made with mode 0600 if missing, and stays behind. Writers may come and
+    go. A line counts once its newline has come. Used on the running loop, by one
+    task, as an async iterator of lines or by `read()` and `ready`. A pipe that is
+    deleted or replaced while open is not noticed before it is opened again.
+
+    `ready` is set when there is something to read; others may set it, too.
+    """
+
+    def __init__(self, path: Path, ready: asyncio.Event | None = None) -> None:
+        self.ready = ready or asyncio.Event()
+        self._path = path
+        self._splitter = LineSplitter(str(path))
+        self._lines = deque[str]()
+
+    def __enter__(self) -> Self:
+        """Open the pipe; a DriverError says why it cannot be."""
+        self._loop = asyncio.get_running_loop()
+        self._fd = _open_fifo(self._path)
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        # The watcher goes first: a closed descriptor's number is soon another file's.
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._lines:
+            self._lines.extend(self.read())
+            if not self._lines:
+                await self.ready.wait()
+        return self._lines.popleft()
+
+    def read(self) -> list[str]:
+        """Return the next lines without waiting, and watch for more."""
+        self.ready.clear()
+        self._loop.add_reader(self._fd, self._on_readable)
+        try:
+            return self._splitter.feed(os.read(self._fd, _READ_BYTES))
+        except BlockingIOError:
+            return []
+        except OSError as err:
+            raise TransientDeviceError(f"cannot read {self._path}: {err}") from err
+
+    def _on_readable(self) -> None:
+        # The loop would call again and again until the bytes are read, and their
+        # reader may be busy: one call per read() is enough.
+        self._loop.remove_reader(self._fd)
+        self.ready.set()
+
+
+def _open_fifo(path: Path) -> int:
+    try:
+        with suppress(FileExistsError):
+            os.mkfifo(path, 0o600)
+        if not path.is_fifo():
+            raise UnsupportedDeviceError(
+                f"expected a named pipe at {path}, found another kind of file: "
+                "move it away, or name another path"
+            )
+        # Being a writer ourselves, we never see the end of file that comes when
+        # the last writer closes.
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except PermissionError as err:
+        raise AccessDeniedError(
+            f"cannot open the pipe {path}: {err.strerror}; "
+            "the agent's user must be allowed to read and write it"
+        ) from err
+    except OSError as err:
+        raise TransientDeviceError(f"cannot open the pipe {path}: {err}") from err

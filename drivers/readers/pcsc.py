@@ -1,0 +1,64 @@
+"""Card readers of the PC/SC world, through pcscd."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from drivers.readers.base import Reader, ReaderEvent
+from drivers.readers.pcsc_scard import Scard, list_readers
+from drivers.readers.pcsc_session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+__all__ = ["PcscConfig", "PcscReader", "list_readers"]
+
+
+@dataclass(frozen=True, slots=True)
+class PcscConfig:
+    """`match`: a reader's name, or a pattern (`*`, `?`, `[abc]`) for one or more.
+
+    `card_timeout`: how long a card may take to answer, or another program to let it go.
+    """
+
+    match: str = "*"
+    card_timeout: timedelta = timedelta(seconds=2)
+
+
+class PcscReader(Reader):
+    """All PC/SC readers that match; an event's `slot` is the PC/SC reader's name.
+
+    While pcscd or the readers are away it keeps looking for them, and raises only
+    what waiting does not cure. When to expect a CardLeft after that: see pcsc_slot.
+    """
+
+    Config = PcscConfig
+
+    def __init__(
+        self, config: PcscConfig, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config = config
+        self._monotonic = monotonic
+        self._session: Session | None = None
+
+    async def events(self) -> AsyncGenerator[ReaderEvent]:
+        """Yield events; a card that lies there at the start counts as arriving."""
+        scard = await asyncio.to_thread(Scard.load)
+        config = self._config
+        session = self._session = Session(
+            scard, config.match, config.card_timeout, self._monotonic
+        )
+        try:
+            while True:
+                yield await session.next_event()
+        finally:
+            self._session = None
+            await session.close()
+
+    def alive_at(self) -> float | None:
+        """Monotonic seconds of the watcher's last round; one takes at most 5 s."""
+        return self._session.watcher.heartbeat if self._session else None

@@ -1,0 +1,1 @@
+"""Tests of the agent, in the shape of its tree."""

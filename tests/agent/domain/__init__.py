@@ -1,0 +1,1 @@
+"""Tests of the rules: tables, stories and random histories, without I/O."""

@@ -1,0 +1,1 @@
+"""Tests of the OCPI client against peers that misbehave."""

@@ -1,0 +1,184 @@
+"""Lines from a named pipe: any fragments, any writers, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.errors import (
+    AccessDeniedError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+from drivers.fifo import MAX_LINE_BYTES, LineFifo, LineSplitter
+from tests.drivers.pipes import open_files, run, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@given(
+    pieces=st.lists(st.binary(max_size=20) | st.just(b"\n")),
+    cuts=st.lists(st.integers()),
+)
+def test_fragments_change_nothing(pieces: list[bytes], cuts: list[int]) -> None:
+    """Wherever the bytes are cut, the same lines come out."""
+    data = b"".join(pieces)
+    bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    whole, cut = LineSplitter("pipe"), LineSplitter("pipe")
+    parts = [data[a:b] for a, b in pairwise(bounds)]
+    lines = [line for part in parts for line in cut.feed(part)]
+    assert lines == whole.feed(data)
+
+
+@given(st.lists(st.from_regex(r"[!-~]{1,60}", fullmatch=True)), st.integers(1, 9))
+def test_lines_come_out_as_written(lines: list[str], size: int) -> None:
+    """Every line arrives once and in order, however small the reads are."""
+    data = "".join(f" {line}\r\n\n" for line in lines).encode()
+    splitter = LineSplitter("pipe")
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    assert [line for part in parts for line in splitter.feed(part)] == lines
+
+
+@pytest.mark.parametrize("size", [1, 7, MAX_LINE_BYTES, 10 * MAX_LINE_BYTES])
+def test_garbage_is_dropped_in_silence(
+    size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An endless line costs one warning without its content, and the next is read."""
+    data = b"04A1" * MAX_LINE_BYTES + b"\nnext\n" + b"x" * MAX_LINE_BYTES + b"\n"
+    splitter = LineSplitter("the pipe")
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    lines = [line for part in parts for line in splitter.feed(part)]
+    assert lines == ["next", "x" * MAX_LINE_BYTES]
+    assert caplog.messages == ["the pipe: dropped a line of over 256 bytes"]
+
+
+def test_bytes_that_are_no_text_do_not_stop_it() -> None:
+    """What is not UTF-8 becomes a line that nobody understands."""
+    assert LineSplitter("pipe").feed(b"\xff\x00\nplug\n") == ["\ufffd\x00", "plug"]
+
+
+def test_writers_come_and_go(tmp_path: Path) -> None:
+    """A missing pipe is made for its owner only, and serves writer after writer."""
+    path = tmp_path / "pipe"
+
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            mode = os.stat(path).st_mode  # noqa: PTH116 - nothing blocks in a test
+            assert stat.S_ISFIFO(mode)
+            assert stat.S_IMODE(mode) == 0o600
+            write(path, b"one\ntwo\nthr")
+            assert [await anext(fifo), await anext(fifo)] == ["one", "two"]
+            third = asyncio.ensure_future(anext(fifo))
+            asyncio.get_running_loop().call_soon(write, path, b"ee\n")
+            assert await third == "three"
+            write(path, b"four\n")
+            assert await anext(fifo) == "four"
+
+    run(main())
+
+
+def test_more_than_one_read_holds(tmp_path: Path) -> None:
+    """A pipe filled to the brim is read to its end."""
+    path = tmp_path / "pipe"
+
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            write(path, b"0123456\n" * 8192)
+            assert {await anext(fifo) for _ in range(8192)} == {"0123456"}
+            write(path, b"last\n")
+            assert await anext(fifo) == "last"
+
+    run(main())
+
+
+def test_ready_is_shared_and_the_loop_does_not_spin(tmp_path: Path) -> None:
+    """Unread bytes set `ready` once; `read()` takes them and never waits."""
+    path = tmp_path / "pipe"
+
+    async def main() -> None:
+        ready = asyncio.Event()
+        with LineFifo(path, ready) as fifo:
+            assert fifo.read() == []
+            write(path, b"one\n")
+            await ready.wait()
+            assert not asyncio.get_running_loop().remove_reader(fifo._fd)
+            assert fifo.read() == ["one"]
+            assert not ready.is_set()
+
+    run(main())
+
+
+def test_nothing_stays_open_after_a_cancel(tmp_path: Path) -> None:
+    """Watcher and descriptor are gone after a cancel."""
+    path = tmp_path / "pipe"
+
+    async def read_all() -> None:
+        with LineFifo(path) as fifo:
+            async for _ in fifo:
+                pass
+
+    async def main() -> None:
+        before = open_files()
+        reading = asyncio.create_task(read_all())
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert open_files() == before
+
+    run(main())
+
+
+def test_a_failing_read_is_transient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the pipe asks for reopening, and leaves nothing open."""
+
+    def fail(_fd: int, _size: int) -> bytes:
+        raise OSError(errno.EIO, "broken")
+
+    async def main() -> None:
+        before = open_files()
+        monkeypatch.setattr(os, "read", fail)
+        with (
+            pytest.raises(TransientDeviceError, match="broken"),
+            LineFifo(tmp_path / "pipe") as fifo,
+        ):
+            await anext(fifo)
+        assert open_files() == before
+
+    run(main())
+
+
+def test_opening_says_why_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The class of the error tells whether trying again can help."""
+    plain = tmp_path / "plain"
+    plain.touch()
+
+    async def main() -> None:
+        with pytest.raises(UnsupportedDeviceError, match=r"plain.*another path"):
+            LineFifo(plain).__enter__()
+        with pytest.raises(UnsupportedDeviceError):
+            LineFifo(tmp_path).__enter__()
+        with pytest.raises(TransientDeviceError, match="missing/pipe"):
+            LineFifo(tmp_path / "missing" / "pipe").__enter__()
+
+        def refuse(_path: Path, _mode: int) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "mkfifo", refuse)
+        with pytest.raises(AccessDeniedError, match=r"Permission denied; .* user"):
+            LineFifo(tmp_path / "pipe").__enter__()
+
+    run(main())

@@ -1,0 +1,1 @@
+"""How a clone becomes an installation."""

@@ -1,0 +1,1 @@
+"""Tests against real components, and the harnesses that run them."""

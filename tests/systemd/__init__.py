@@ -1,0 +1,1 @@
+"""The files of systemd/, read by the programs that will read them."""

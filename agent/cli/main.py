@@ -65,3 +65,6 @@ for command in (
     reports.outbox,
 ):
     main.add_command(command)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Measure everything: `python -m benchmarks [--large]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import decision, process, synchronisation, taps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.verdicts import Verdict
+
+
+def _measure(directory: Path, sizes: list[int], sync_size: int) -> Iterator[Verdict]:
+    yield from process.measure(directory / "process")
+    yield from taps.measure(directory / "taps")
+    for size in sizes:
+        yield from decision.measure(directory / f"decision-{size}", size)
+    yield from synchronisation.measure(directory / "synchronisation", sync_size)
+
+
+def main() -> int:
+    """Print a line per measurement; exit 1 if a budget was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller lists")
+    quick = parser.parse_args().quick
+    sizes = [10_000, 100_000] if quick else [10_000, 1_000_000]
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="rfid-agent-bench-") as directory:
+        for verdict in _measure(Path(directory), sizes, sizes[-1]):
+            print(verdict, flush=True)
+            missed += not verdict.kept
+    print(f"{missed} budgets missed" if missed else "every budget was kept")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

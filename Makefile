@@ -8,7 +8,7 @@ ARGS ?=
 BIN = $(shell scripts/venv-dir $(PYTHON))/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-test test lint types bench lock clean
+.PHONY: help demo setup setup-test test lint types bench install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,10 @@ types: setup-test ## check types
 
 bench: setup ## measure what is meant to be fast
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+install: ## install as a service of this machine, or upgrade it (as root)
+	@scripts/setup packages
+	@scripts/install
 
 lock: ## write the lock files anew; ARGS=--upgrade takes newer versions
 	@scripts/lock $(ARGS)

@@ -34,6 +34,7 @@ _COME_BACK_LATER: Final = (408, 429)
 _NOT_FORWARDED: Final = (4002, 4003)  # The hub could not reach the other party.
 _PERMANENT: Final = (3002, 3003, 4001)  # Beside 2xxx: repeating cannot help.
 _MAYBE_MISREAD_TOKEN: Final = (2000, 2001, 3000)
+_MAX_WORDS_BYTES: Final = 4096
 _MAX_RETRY_AFTER: Final = timedelta(days=1)
 
 _T = TypeVar("_T")
@@ -193,14 +194,16 @@ def _is_present(data: Raw) -> bool:
 def _describe(response: Response, envelope: Envelope | None) -> str:
     """Tell what was asked and what came, in the server's words where it has some."""
     answer = f"{response.call.name}: answered HTTP {response.status}"
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    words = b""
     if envelope is not None:
         answer += f" and OCPI {envelope.status_code}"
-        message = envelope.status_message
-        words = bytes(message) if _is_present(message) else b""
-    else:
-        kind = response.headers.get("content-type", "").partition(";")[0]
-        answer += f" with {kind or 'no content type'} instead of an OCPI envelope"
-        # A page made for browsers explains nothing in its first lines.
-        words = b"" if kind == "text/html" else response.body[:4096]
+        if _is_present(envelope.status_message):
+            words = bytes(envelope.status_message)
+    elif response.status < 400:  # noqa: PLR2004 - no error, so no words but data
+        return f"{answer} with {kind or 'nothing'}, expected an OCPI envelope"
+    elif kind != "text/html":
+        # Pages made for browsers explain nothing in their first lines.
+        words = response.body[:_MAX_WORDS_BYTES]
     quoted = response.quote(words.decode(errors="replace"))
     return f"{answer}: {quoted}" if quoted else answer

@@ -78,7 +78,7 @@ class Pager:
         `total` before concluding from absence: a server may end its list early.
         """
         course = _Course(url, self._habits)
-        position = start
+        position = _check_start(start, url)
         for _ in range(self._max_pages):
             response = await self._get(url, filters, position)
             page = course.read(response, position.offset)
@@ -95,8 +95,7 @@ class Pager:
     ) -> Response:
         """Fetch by link, or by offset where links do not work."""
         link = position.next_url
-        # A stored position may stem from another configuration.
-        if link and not self._habits.links_broken and _leads_home(link, url):
+        if link is not None and not self._habits.links_broken:
             response = await self._fetch(link, {})
             if response.status not in _DEAD_LINK_STATUSES:
                 return response
@@ -132,7 +131,7 @@ class _Course:
     """Where one crawl goes next, and enough memory not to be led in circles."""
 
     def __init__(self, url: str, habits: _Habits) -> None:
-        self._url = url
+        self._home = httpx.URL(url)
         self._habits = habits
         self._visited: set[str] = set()
         self._lowest_total: int | None = None
@@ -155,6 +154,7 @@ class _Course:
         if lost := self._count_lost(page.total):
             # Items left the list while we read it, so others moved up past us.
             self._visited.clear()
+            self._last_page = None
             return Position(max(offset - lost, 0))
         if page.listed == 0:
             return None
@@ -176,16 +176,26 @@ class _Course:
         if link is None or self._habits.links_broken:
             return None
         target = resolve_url(response.url, link)
-        if (
-            target is None
-            or str(target) in self._visited
-            or not _leads_home(str(target), self._url)
-            # Some servers print the filters that we did not send.
-            or "None" in dict(parse_qsl(target.query.decode())).values()
-        ):
+        if target is None or not self._is_ours(target) or str(target) == response.url:
             self._habits.distrust_links(response)
             return None
+        if str(target) in self._visited:
+            # Items were counted twice, so the offset is wrong from here on.
+            self._habits.distrust_links(response)
+            raise TransientUpstreamError(
+                f"{response.call.name}: expected a new page, got a link back"
+            )
         return str(target)
+
+    def _is_ours(self, target: httpx.URL) -> bool:
+        """Whether a link stays on the list's own server: nobody else gets our token.
+
+        Some servers print the filters that we did not send, which leads nowhere.
+        """
+        filters = parse_qsl(target.query.decode())
+        return (
+            is_same_origin(target, self._home) and "None" not in dict(filters).values()
+        )
 
     def _count_lost(self, total: int | None) -> int:
         """Compare with the lowest total so far, which cannot fall for ever."""
@@ -196,10 +206,11 @@ class _Course:
         return 0 if lowest is None else max(lowest - total, 0)
 
 
-def _leads_home(link: str, url: str) -> bool:
-    """Whether a link stays on the list's own server: nobody else gets our token."""
-    target = resolve_url(url, link)
-    return target is not None and is_same_origin(target, httpx.URL(url))
+def _check_start(start: Position, url: str) -> Position:
+    """Drop a stored link that stems from another configuration."""
+    target = resolve_url(start.next_url or "", "")
+    is_home = target is not None and is_same_origin(target, httpx.URL(url))
+    return start if is_home else Position(start.offset)
 
 
 def _has_more(response: Response, end: int, total: int | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.ocpi.sync import Progress, Synchronizer, SyncResult
+
+_LOGGER = logging.getLogger(__name__)
 
 _JITTER: Final = 0.1  # So that a thousand stations do not ask at the same second
 _CLOCK_MAY_BE_WRONG: Final = timedelta(minutes=1)
@@ -59,14 +62,15 @@ class SyncSchedule:
         while True:
             try:
                 await self.now(full=await self._is_full_due())
+                failures = 0
             except AgentError:
                 failures += 1
-                pause_s = min(
-                    self._backoff.delay_s(failures), self._every.total_seconds()
-                )
-            else:
-                failures = 0
-                pause_s = self._every.total_seconds()
+            except Exception:
+                _LOGGER.exception("synchronising failed in a way it should not")
+                failures += 1
+            pause_s = self._every.total_seconds()
+            if failures:
+                pause_s = min(self._backoff.delay_s(failures), pause_s)
             spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
             self._soon.clear()
             await self._rest(pause_s * spread)

@@ -7,6 +7,7 @@ import logging
 import ssl
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -18,7 +19,7 @@ from agent.ocpi.redaction import redact
 from agent.ocpi.urls import is_same_origin, resolve_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.ocpi.authorization import CredentialsToken, Encoding
     from agent.ocpi.station import Party
@@ -207,13 +208,18 @@ class OcpiClient:
     def _open(self) -> httpx.AsyncClient:
         if self._http is None:
             self._http = httpx.AsyncClient(
-                # The system's certificates, and no need to parse a bundle of our own.
-                verify=ssl.create_default_context(),
+                verify=_system_trust(),
                 transport=self._transport,
                 timeout=None,  # noqa: S113 - `send` sets one deadline for everything
                 headers={"Accept": "application/json", "User-Agent": "rfid-agent"},
             )
         return self._http
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """Load the system's certificates once; there is no bundle of our own."""
+    return ssl.create_default_context()
 
 
 def _redirect_target(response: Response) -> httpx.URL:
@@ -234,12 +240,19 @@ def _redirect_target(response: Response) -> httpx.URL:
 
 def _explain(err: Exception) -> str:
     """Say what went wrong below HTTP, and what a reader can do about it."""
-    cause: BaseException | None = err
-    while cause is not None:
+    causes = list(_causes(err))
+    for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _explain_certificate(cause.verify_message)
-        cause = cause.__cause__ or cause.__context__
-    return f"{type(err).__name__} {err}".strip()
+    words = next((str(cause) for cause in causes if str(cause)), "")
+    return f"{type(err).__name__} {words}".strip()
+
+
+def _causes(err: BaseException | None) -> Iterator[BaseException]:
+    """Go down to the beginning: libraries wrap what they catch."""
+    while err is not None:
+        yield err
+        err = err.__cause__ or err.__context__
 
 
 def _explain_certificate(complaint: str) -> str:

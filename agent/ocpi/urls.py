@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
@@ -20,7 +20,7 @@ def join_url(base: str, *segments: str) -> str:
 def resolve_url(base: str, reference: str) -> httpx.URL | None:
     """Read a reference found at `base`; None unless it leads to a web server."""
     try:
-        url = httpx.URL(base).join(reference)
+        url = httpx.URL(urljoin(base, reference))
     except (httpx.InvalidURL, ValueError):
         return None
     is_web = url.scheme in {"http", "https"} and url.host

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from hypothesis import strategies as st
 
 from agent.ocpi.authorization import CredentialsToken, Encoding
 from agent.ocpi.backend import Upstream
@@ -37,6 +38,19 @@ STATION = StationIdentity(
     currency="SEK",
     connector_ids={"SE*ABC*E1": "1"},
     meter_ids={"SE*ABC*E1": "M-77"},
+)
+# Whatever a server may put where something else belongs.
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=4,
 )
 
 

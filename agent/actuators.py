@@ -23,7 +23,7 @@ from agent.domain.messages import (
     VehicleConnected,
     VehicleDisconnected,
 )
-from agent.supervisor import supervise
+from agent.supervisor import REOPEN, supervise
 from drivers.chargers import base as charger_events
 from drivers.chargers.base import Vehicle
 from drivers.errors import DriverError
@@ -58,6 +58,8 @@ class ChargerPort:
         self._health = health
         self._part = f"charger {evse_uid}"
         self._commands: asyncio.Queue[EnableEnergy | DisableEnergy] = asyncio.Queue()
+        self._reopen = asyncio.Event()
+        self._failed_commands = 0
         #: Set once the charger has said what state it is in.
         self.found = asyncio.Event()
 
@@ -68,44 +70,78 @@ class ChargerPort:
     async def run(self) -> None:
         """Listen and command until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(
-                supervise(
-                    self._part, self._charger.events, self._on_event, self._on_down
-                )
-            )
+            group.create_task(self._listen())
             group.create_task(self._obey())
 
     async def settle(self) -> None:
         """Wait until every command handed in so far is done."""
         await self._commands.join()
 
+    async def _listen(self) -> None:
+        """Follow the driver; after a command that failed, open it anew.
+
+        Then it says what state the charger is really in, and the station tells the
+        charger again whatever that state should be.
+        """
+        while True:
+            listening = asyncio.create_task(
+                supervise(
+                    self._part, self._charger.events, self._on_event, self._on_down
+                )
+            )
+            try:
+                await self._reopen.wait()
+            finally:
+                listening.cancel()
+                await asyncio.wait({listening})
+            self._reopen.clear()
+            await asyncio.sleep(REOPEN.delay_s(self._failed_commands))
+
     async def _obey(self) -> None:
         while True:
-            match await self._commands.get():
-                case EnableEnergy(_, session_id):
-                    self._post(await self._enable(session_id))
+            effect = await self._commands.get()
+            match effect:
+                case EnableEnergy():
+                    answer = await self._enable(effect.session_id)
                 case DisableEnergy():
-                    self._post(await self._disable())
+                    answer = await self._disable()
+                case _:
+                    assert_never(effect)
+            self._post(answer)
             self._commands.task_done()
 
     async def _enable(self, session_id: str) -> Input:
         try:
             async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
                 await self._charger.enable()
-        except (DriverError, TimeoutError) as err:
-            reason = str(err) or "no confirmation in time"
-            return EnableFailed(self._evse_uid, session_id, reason)
+        except Exception as err:  # noqa: BLE001 - see _explain
+            return EnableFailed(self._evse_uid, session_id, self._explain(err))
+        self._failed_commands = 0
         return EnergyEnabled(self._evse_uid, session_id)
 
     async def _disable(self) -> Input:
         try:
             async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
                 register_wh = await self._charger.disable()
-        except (DriverError, TimeoutError) as err:
-            reason = str(err) or "no confirmation in time"
+        except Exception as err:  # noqa: BLE001 - see _explain
+            reason = self._explain(err)
             self._health.bad(self._part, f"cannot be switched off: {reason}")
+            self._failed_commands += 1
+            self._reopen.set()
             return DisableFailed(self._evse_uid, reason)
+        self._failed_commands = 0
         return EnergyDisabled(self._evse_uid, register_wh)
+
+    def _explain(self, err: Exception) -> str:
+        """Put a driver's failure into words; an unforeseen one goes to the log whole.
+
+        Whatever a driver raises, the other EVSEs are not to suffer for it.
+        """
+        if isinstance(err, TimeoutError):
+            return "no confirmation in time"
+        if not isinstance(err, DriverError):
+            _LOGGER.error("%s: the driver failed", self._part, exc_info=err)
+        return str(err) or type(err).__name__
 
     def _on_down(self, reason: str) -> None:
         self._health.bad(self._part, reason)
@@ -168,5 +204,8 @@ class IndicatorPort:
                 await self._indicator.show(DriverSignal(signal.value))
             except DriverError as err:
                 self._health.bad(self._part, str(err))
+            except Exception:
+                _LOGGER.exception("%s: the driver failed", self._part)
+                self._health.bad(self._part, "the driver failed")
             else:
                 self._health.good(self._part)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from agent.domain.uid import Uid
 
 
+LEARN_AT_MOST = 1000  # Tokens that may wait for a disk that does not answer
+
+
 class AuthorizationPeer(Protocol):
     """One backend that can be asked; every failure is a Reply."""
 
@@ -40,8 +43,8 @@ class AuthorizationPeer(Protocol):
 class Authorizer:
     """Asks the owner of a listed card, and the opted-in upstreams about others.
 
-    What is learned from an answer reaches `learn`, also when the answer came too late
-    to decide anything.
+    What an answer says of its token is handed to `learn` by `run`, so that no driver
+    waits for the disk, also when the answer came too late to decide anything.
     """
 
     def __init__(
@@ -53,6 +56,12 @@ class Authorizer:
         self._peers = {peer.name: peer for peer in peers}
         self._ask_unknown = [self._peers[name] for name in ask_unknown]
         self._learn = learn
+        self._to_learn: asyncio.Queue[Token] = asyncio.Queue(LEARN_AT_MOST)
+
+    async def run(self) -> None:
+        """Learn until cancelled."""
+        while True:
+            await self._learn(await self._to_learn.get())
 
     async def ask(
         self,
@@ -94,10 +103,10 @@ class Authorizer:
     ) -> Reply:
         reply = await peer.authorize(uid, token, evse_uids, timeout)
         if isinstance(reply, Answer):
-            await self._learn_from(reply, token)
+            self._learn_from(reply, token)
         return reply
 
-    async def _learn_from(self, answer: Answer, listed: Token | None) -> None:
+    def _learn_from(self, answer: Answer, listed: Token | None) -> None:
         """Keep what an answer says of the token; OCPI forbids caching a NEVER."""
         told = answer.token
         if told is None:
@@ -105,7 +114,9 @@ class Authorizer:
         if listed is None and told.whitelist is WhitelistType.NEVER:
             return
         if listed is None or told.last_updated > listed.last_updated:
-            await self._learn(told)
+            if self._to_learn.full():
+                self._to_learn.get_nowait()
+            self._to_learn.put_nowait(told)
 
 
 def _is_allowed(reply: Reply) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
 from agent.domain.uid import Technology, Uid
-from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
+from agent.errors import STORE_ERRORS, StoreCorruptError
 from agent.supervisor import supervise
 from drivers.readers import base as reader_events
 
@@ -51,7 +51,7 @@ class CardDesk:
         lookup_failed = False
         try:
             tokens = self._find(uid)
-        except (StoreCorruptError, StoreFailedError, StoreBusyError) as err:
+        except STORE_ERRORS as err:
             lookup_failed = True
             self._health.bad("whitelist", str(err))
             if isinstance(err, StoreCorruptError):

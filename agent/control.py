@@ -118,6 +118,9 @@ class ControlServer:
                     result = item
         except AgentError as err:
             await send(error=str(err))
+        except Exception:
+            _LOGGER.exception("%s failed in a way it should not", request["command"])
+            await send(error="internal error; the log knows more")
         else:
             await send(result=result)
 

@@ -22,12 +22,11 @@ from agent.clock import SystemClock
 from agent.commands import Commands
 from agent.config import load_config
 from agent.control import SOCKET, ControlServer
-from agent.domain.station import unreachable
 from agent.errors import AgentError, ConfigError, StoreCorruptError
 from agent.events import EventLog
 from agent.health import Health
 from agent.service import credentials_directory, lock_state
-from agent.station_runner import StationRunner
+from agent.station_runner import Memory, StationRunner
 from agent.store.journal import FILE as JOURNAL_FILE
 from agent.store.journal import Journal
 from agent.store.journal_thread import JournalThread
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from agent.config import Config
     from agent.domain.messages import Show
-    from agent.domain.station import Station
     from agent.domain.tokens import Token
 
 _LOGGER = logging.getLogger(__name__)
@@ -61,7 +59,8 @@ class Daemon:
         self.health = Health(self.clock)
         self._stopping = asyncio.Event()
         self._next_config: Config | None = None
-        self._remembered: Station | None = None
+        self._remembered: Memory | None = None
+        self._whitelist_damaged = asyncio.Event()
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
@@ -88,6 +87,7 @@ class Daemon:
             await self._restore()
             # Chargers first: no tap is taken before every open session has met the
             # real state of its charger.
+            await self._start(stack, self.authorizer.run())
             await self._start(stack, self.runner.run())
             for charger in self.chargers.values():
                 await self._start(stack, charger.run())
@@ -103,14 +103,13 @@ class Daemon:
             for reader in self.readers.values():
                 await self._start(stack, reader.run())
             await self._start(stack, service.feed_watchdog(self._find_stuck))
-            await self._start(stack, self._verify_whitelist())
+            await self._start(stack, self._guard_whitelist())
             service.notify("READY=1")
             _LOGGER.info(
                 "ready: %d readers, %d EVSEs", len(self.readers), len(self.chargers)
             )
             await self._stopping.wait()
             service.notify("RELOADING=1" if self._next_config else "STOPPING=1")
-        self._remembered = self.runner.station
 
     # ---- start, in order ------------------------------------------------------------
 
@@ -136,7 +135,7 @@ class Daemon:
         ]
         for upstream in self.upstreams:
             stack.push_async_callback(upstream.close)
-        authorizer = Authorizer(
+        self.authorizer = Authorizer(
             [upstream.connection for upstream in self.upstreams],
             [
                 upstream.config.name
@@ -152,7 +151,7 @@ class Daemon:
             clock=self.clock,
             journal=self.journal,
             chargers=self.chargers,
-            ask=authorizer.ask,
+            ask=self.authorizer.ask,
             show=self._show,
             publish=self.events.publish,
             on_recorded=self._on_recorded,
@@ -187,11 +186,15 @@ class Daemon:
 
     async def _restore(self) -> None:
         """Go on where the journal, or the run before a reload, has left off."""
+        names = {upstream.name for upstream in self.upstreams}
+        for sink in set(await self.journal.sinks()) - names:
+            self.health.bad(
+                f"reporting to {sink}", "it is no longer configured; its reports wait"
+            )
         open_sessions = await self.journal.open_sessions()
-        if self._remembered is not None and self._remembered.evses.keys() == set(
-            self.chargers
-        ):
-            self.runner.station = unreachable(self._remembered)
+        memory, self._remembered = self._remembered, None
+        if memory is not None and memory.station.evses.keys() == set(self.chargers):
+            self.runner.resume(memory)
             return
         self.runner.restore(open_sessions)
         for session in open_sessions:
@@ -258,18 +261,29 @@ class Daemon:
             self.health.bad("whitelist", str(err))
 
     def _on_damaged_whitelist(self) -> None:
-        """Begin an empty list and fetch it again; until then nobody is listed."""
-        self.whitelist.rebuild()
-        self.health.bad("whitelist", "was damaged; it is being fetched again")
-        for upstream in self.upstreams:
-            upstream.synchronize_soon()
+        """Have the list fetched again; until then nobody is listed."""
+        self._whitelist_damaged.set()
 
-    async def _verify_whitelist(self) -> None:
-        """Look for damage that opening did not find; reads the whole file, once."""
+    async def _guard_whitelist(self) -> None:
+        """Look once for damage that opening did not find, and mend what is found."""
         try:
             await asyncio.to_thread(self.whitelist.verify)
+            self.health.good("whitelist")
         except StoreCorruptError:
             self._on_damaged_whitelist()
+        except AgentError as err:
+            self.health.bad("whitelist", str(err))
+        while True:
+            await self._whitelist_damaged.wait()
+            self._whitelist_damaged.clear()
+            self.health.bad("whitelist", "was damaged; it is being fetched again")
+            try:
+                await asyncio.to_thread(self.whitelist.rebuild)
+            except AgentError as err:
+                self.health.bad("whitelist", str(err))
+                continue  # The next tap will find it as damaged as before.
+            for upstream in self.upstreams:
+                upstream.synchronize_soon()
 
     async def _find_stuck(self) -> list[str]:
         """Which parts give no sign of life, for the watchdog."""
@@ -299,6 +313,8 @@ class Daemon:
                     await charger.settle()
                 await self.runner.drain()
                 await self.runner.record_the_rest()
+            # Only a station at rest can be handed on; else the journal knows best.
+            self._remembered = self.runner.memory()
         except TimeoutError:
             _LOGGER.warning("some inputs could not be handled before stopping")
 

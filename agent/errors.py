@@ -55,3 +55,7 @@ class StoreFailedError(AgentError):
 
 class StoreCorruptError(AgentError):
     """The database is damaged: nothing is granted from it."""
+
+
+#: Whatever a database can answer instead of doing what it was asked.
+STORE_ERRORS = (StoreBusyError, StoreFailedError, StoreCorruptError)

@@ -67,7 +67,9 @@ class EventLog:
             "reader": event.reader,
             "evse_uid": event.evse_uid,
             "session_id": event.session_id,
-            "card": self._fingerprint(event.uid) if event.uid else None,
+            "card": self._fingerprint(event.uid)
+            if event.uid and event.uid.value
+            else None,
             "decided_by": event.decided_by,
             "auth_method": event.auth_method,
             "energy_wh": event.energy_wh,

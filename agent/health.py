@@ -33,11 +33,17 @@ class Health:
 
     def good(self, part: str, detail: str = "") -> None:
         """Note that a part works; logged when it did not, or is new."""
-        self._set(part, detail, ok=True)
+        if self._set(part, detail, ok=True):
+            _LOGGER.info("%s: up%s", part, f" ({detail})" if detail else "")
 
     def bad(self, part: str, detail: str) -> None:
         """Note that a part does not work, and why; logged when that is news."""
-        self._set(part, detail, ok=False)
+        if self._set(part, detail, ok=False):
+            _LOGGER.warning("%s: down: %s", part, detail)
+
+    def note(self, part: str, problem: str) -> None:
+        """Note a part's problem, or that it has none, without telling the log."""
+        self._set(part, problem, ok=not problem)
 
     def conditions(self) -> list[Condition]:
         """Every part, by name."""
@@ -48,13 +54,11 @@ class Health:
         condition = self._conditions.get(part)
         return condition is not None and condition.ok
 
-    def _set(self, part: str, detail: str, *, ok: bool) -> None:
+    def _set(self, part: str, detail: str, *, ok: bool) -> bool:
+        """Remember the state of a part; say whether it is news."""
         before = self._conditions.get(part)
         if before is not None and (before.ok, before.detail) == (ok, detail):
-            return
+            return False
         since = self._clock.now().wall
         self._conditions[part] = Condition(part, ok, detail, since)
-        if ok:
-            _LOGGER.info("%s: up%s", part, f" ({detail})" if detail else "")
-        else:
-            _LOGGER.warning("%s: down: %s", part, detail)
+        return True

@@ -29,7 +29,8 @@ def load_driver(group: str, name: str) -> Any:  # noqa: ANN401 - one of DriverCl
     for entry in entry_points(group=group, name=name):
         try:
             return entry.load()
-        except ImportError as err:
+        except Exception as err:
+            # A third party's module may raise anything while it is imported.
             raise ConfigError(f"driver {name!r} cannot be loaded: {err}") from err
     raise ConfigError(
         f"no such driver; installed are: {', '.join(driver_names(group)) or 'none'}"

@@ -53,9 +53,13 @@ def notify(state: str) -> None:
 
 def watchdog_interval() -> timedelta | None:
     """How often systemd wants a sign of life: half of what would be too late."""
-    microseconds = os.environ.get("WATCHDOG_USEC")
-    pid = os.environ.get("WATCHDOG_PID")
-    if not microseconds or (pid and int(pid) != os.getpid()):
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if (
+        not microseconds.isdecimal()
+        or int(microseconds) == 0
+        or pid != str(os.getpid())
+    ):
         return None
     return timedelta(microseconds=int(microseconds)) / 2
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
 from agent.domain.messages import (
     Answered,
@@ -26,9 +26,16 @@ from agent.domain.messages import (
     Show,
     Tick,
 )
-from agent.domain.station import Settings, Station, next_deadline, restore
+from agent.domain.station import (
+    Settings,
+    Station,
+    next_deadline,
+    restore,
+    unreachable,
+)
 from agent.domain.step import step
-from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
+from agent.domain.tokens import NoAnswer
+from agent.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +50,6 @@ _LOGGER = logging.getLogger(__name__)
 
 RECORD_AGAIN_S = 5.0  # How often a full disk is asked whether there is space again
 LATE_ANSWER = timedelta(seconds=5)
-_STORE_ERRORS = (StoreFailedError, StoreBusyError, StoreCorruptError)
 
 
 class Recorder(Protocol):
@@ -63,6 +69,13 @@ class ChargerCommands(Protocol):
 Ask = Callable[
     ["Uid", "Token | None", "Sequence[str]", "timedelta"], Awaitable["Reply"]
 ]
+
+
+class Memory(NamedTuple):
+    """A station between two runners: its state, and what could not be written yet."""
+
+    station: Station
+    unrecorded: list[tuple[Record, str]]
 
 
 class StationRunner:
@@ -99,6 +112,15 @@ class StationRunner:
     def restore(self, open_sessions: Sequence[Session]) -> None:
         """Begin where the journal says the station was."""
         self.station = restore(self._chargers, open_sessions)
+
+    def memory(self) -> Memory:
+        """What a successor needs to go on without a break."""
+        return Memory(self.station, list(self._unrecorded))
+
+    def resume(self, memory: Memory) -> None:
+        """Go on from a predecessor with the same EVSEs."""
+        self.station = unreachable(memory.station)
+        self._unrecorded = list(memory.unrecorded)
 
     def post(self, message: Input) -> None:
         """Hand an input in; it is handled after those handed in before."""
@@ -163,7 +185,7 @@ class StationRunner:
             return True
         try:
             await self._journal.record(batch)
-        except _STORE_ERRORS as err:
+        except STORE_ERRORS as err:
             self._health.bad("journal", str(err))
             return False
         self._unrecorded.clear()
@@ -192,10 +214,18 @@ class StationRunner:
         left = effect.deadline - self._clock.now().monotonic
         # The driver is answered at the deadline; a late answer is still learned from.
         timeout = left + LATE_ANSWER
-        reply = await self._ask(effect.uid, effect.token, effect.evse_uids, timeout)
+        try:
+            reply = await self._ask(effect.uid, effect.token, effect.evse_uids, timeout)
+        except Exception:
+            # Whatever is wrong in there, the driver is answered and the station runs.
+            _LOGGER.exception("asking about a card failed in a way it should not")
+            reply = NoAnswer("internal error")
         self.post(Answered(effect.tap_id, reply))
 
     async def _revalidate(self, effect: Revalidate) -> None:
-        await self._ask(
-            effect.uid, effect.token, effect.evse_uids, self.settings.deadline
-        )
+        try:
+            await self._ask(
+                effect.uid, effect.token, effect.evse_uids, self.settings.deadline
+            )
+        except Exception:
+            _LOGGER.exception("verifying a card failed in a way it should not")

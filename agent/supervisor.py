@@ -19,6 +19,7 @@ _LOGGER = logging.getLogger(__name__)
 E = TypeVar("E")
 
 REOPEN = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
+RECOVERED_AFTER_S = 60.0
 # A missing rule or group does not mend itself, but an installer may mend it.
 REOPEN_DENIED_S = 60.0
 
@@ -35,11 +36,12 @@ async def supervise(
     work here is left alone; the station runs on without it.
     """
     attempt = 0
+    loop = asyncio.get_running_loop()
     while True:
+        opened_at = loop.time()
         try:
             async with aclosing(open_events()) as events:
                 async for event in events:
-                    attempt = 0
                     handle(event)
             reason: str = "the driver ended by itself"
         except UnsupportedDeviceError as err:
@@ -55,5 +57,6 @@ async def supervise(
             _LOGGER.exception("%s: the driver failed in a way it should not", part)
             reason = f"{type(err).__name__} in the driver"
         on_down(reason)
-        attempt += 1
+        # A device that opens and fails at once has not recovered.
+        attempt = 1 if loop.time() - opened_at > RECOVERED_AFTER_S else attempt + 1
         await asyncio.sleep(REOPEN.delay_s(attempt))

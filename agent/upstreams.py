@@ -16,6 +16,8 @@ from agent.ocpi.sync import Synchronizer
 from agent.report.delivery import DeliveryLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.config import Config, Upstream
     from agent.errors import AgentError
     from agent.health import Health
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 _RETRY = Backoff(first=timedelta(seconds=1), cap=timedelta(minutes=5))
 
 
-def connect(config: Config, upstream: Upstream) -> OcpiConnection:
+def connect(
+    config: Config,
+    upstream: Upstream,
+    on_change: Callable[[AgentError | None], None] = lambda _: None,
+) -> OcpiConnection:
     """Make an upstream's connection; reads its secret, opens nothing."""
     station = config.station
     wanted = upstream.config
@@ -50,7 +56,8 @@ def connect(config: Config, upstream: Upstream) -> OcpiConnection:
                     evse.uid: evse.meter_id for evse in config.evses if evse.meter_id
                 },
             ),
-        )
+        ),
+        on_change=on_change,
     )
 
 
@@ -66,8 +73,8 @@ class UpstreamPort:
         health: Health,
     ) -> None:
         self.name = upstream.config.name
-        self.connection = connect(config, upstream)
         self._health = health
+        self.connection = connect(config, upstream, self._on_change)
         self.delivery = DeliveryLoop(self.connection, outbox, _RETRY, health)
         self.schedule = SyncSchedule(
             Synchronizer(self.name, self.connection, whitelist),
@@ -91,6 +98,10 @@ class UpstreamPort:
     async def close(self) -> None:
         """Close the network connections."""
         await self.connection.close()
+
+    def _on_change(self, err: AgentError | None) -> None:
+        # The connection has told the log already.
+        self._health.note(f"upstream {self.name}", "" if err is None else str(err))
 
     def _on_sync(self, err: AgentError | None) -> None:
         part = f"synchronisation from {self.name}"

@@ -32,10 +32,12 @@ def print_table(
         return
     from rich.console import Console  # noqa: PLC0415 - only where it is shown
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in texts:
-        table.add_row(*row)
+        # As Text, because a server's words may look like markup.
+        table.add_row(*map(Text, row))
     Console().print(table)
 
 

@@ -8,6 +8,7 @@ from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from msgspec.structs import fields
 
@@ -50,6 +51,8 @@ def load_config(path: Path, credentials_dir: Path | None = None) -> Config:
         raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: not valid TOML: {err}") from err
+    except RecursionError as err:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from err
     mistakes = Mistakes(path, text)
     config = _Loader(tables, mistakes, credentials_dir).load()
     mistakes.raise_if_any()
@@ -115,9 +118,13 @@ class _Loader:
             return []
         if not tables:
             self._mistakes.add(Place(name), "", f"at least one [[{name}]] is needed")
-        return [
+        places = [
             (Place(name, number), table) for number, table in enumerate(tables, start=1)
         ]
+        for place, table in places:
+            if not isinstance(table, dict):
+                self._mistakes.add(place, "", f"write [[{name}]], with two brackets")
+        return [item for item in places if isinstance(item[1], dict)]
 
     def _evses(self) -> list[Evse]:
         evses: list[Evse] = []
@@ -153,10 +160,7 @@ class _Loader:
             indicator = self._driver(
                 place, "indicator", read.indicator, registry.INDICATORS
             )
-            for uid in read.evses or ():
-                if uid not in evse_uids:
-                    known = f"no such EVSE; known are {', '.join(evse_uids) or 'none'}"
-                    self._mistakes.add(place, "evses", known, uid)
+            self._check_evses(place, read.evses, evse_uids)
             if read.name in {other.name for other in readers}:
                 self._mistakes.add(
                     place, "name", "is taken by another reader", read.name
@@ -170,6 +174,22 @@ class _Loader:
                 )
         return readers
 
+    def _check_evses(
+        self, place: Place, wanted: list[str] | None, known: Sequence[str]
+    ) -> None:
+        """Refuse a reader for no EVSE, for one twice, or for one that is not there."""
+        if wanted is None:
+            return
+        if not wanted or len(set(wanted)) < len(wanted):
+            expected = "expected each EVSE once; leave the key out to serve them all"
+            self._mistakes.add(place, "evses", expected, wanted)
+        if len(known) < len(self._tables.get("evse", [])):
+            return  # The missing one may be among those with a mistake of their own.
+        for uid in wanted:
+            if uid not in known:
+                problem = f"no such EVSE; known are {', '.join(known) or 'none'}"
+                self._mistakes.add(place, "evses", problem, uid)
+
     def _upstreams(self) -> list[Upstream]:
         upstreams: list[Upstream] = []
         for place, table in self._listed("upstream"):
@@ -177,6 +197,7 @@ class _Loader:
             if read is None:
                 continue
             token = self._token(place, read.token)
+            self._check_url(place, read.versions_url)
             if read.name in {other.config.name for other in upstreams}:
                 self._mistakes.add(
                     place, "name", "is taken by another upstream", read.name
@@ -195,6 +216,9 @@ class _Loader:
         prefix = f"{key}." if key else ""
         name = table.get("driver")
         options = {key: value for key, value in table.items() if key != "driver"}
+        if "driver" in table and not isinstance(name, str):
+            self._mistakes.add(place, f"{prefix}driver", "expected a text", name)
+            return None
         if not isinstance(name, str):
             names = " or ".join(f'"{name}"' for name in registry.driver_names(group))
             self._mistakes.add(place, f"{prefix}driver", f"missing; expected {names}")
@@ -245,7 +269,7 @@ class _Loader:
             return False
         try:
             mode = path.stat().st_mode
-            empty = not path.read_bytes().strip()
+            source.read()
         except OSError as err:
             self._mistakes.add(
                 place,
@@ -253,16 +277,21 @@ class _Loader:
                 f"{path}: {err.strerror}; put the token there, or add "
                 f"LoadCredential= to the service",
             )
-            return False
-        if mode & stat.S_IRWXO:
+        except ConfigError as err:
+            self._mistakes.add(place, "token", str(err))
+        else:
+            if not mode & stat.S_IRWXO:
+                return True
             self._mistakes.add(
                 place, "token", f"{path} is open to everybody; run: chmod o= {path}"
             )
-        elif empty:
-            self._mistakes.add(place, "token", f"{path} is empty")
-        else:
-            return True
         return False
+
+    def _check_url(self, place: Place, url: str) -> None:
+        try:
+            urlsplit(url).port  # noqa: B018 - raises what is wrong with it
+        except ValueError as err:
+            self._mistakes.add(place, "versions_url", f"expected a URL: {err}", url)
 
     # ---- combinations -------------------------------------------------------------
 
@@ -291,18 +320,23 @@ class _Loader:
     ) -> None:
         """Refuse one device or pipe that two drivers would fight over."""
         users: dict[Path, str] = {}
-        tables = [("charger", evse.uid, evse.charger) for evse in evses]
-        tables += [("reader", reader.name, reader.reader) for reader in readers]
-        for kind, name, table in tables:
+        tables = [
+            (Place("evse", number), "charger", f"charger of {evse.uid}", evse.charger)
+            for number, evse in enumerate(evses, start=1)
+        ]
+        for number, reader in enumerate(readers, start=1):
+            place = Place("reader", number)
+            indicator = f"indicator of {reader.name}"
+            tables += [
+                (place, "driver", f"reader {reader.name}", reader.reader),
+                (place, "indicator", indicator, reader.indicator),
+            ]
+        for place, key, user, table in tables:
             for path in _paths_in(table.options):
-                user = f"{kind} of {name}" if kind == "charger" else f"reader {name}"
                 if path in users:
-                    self._mistakes.add(
-                        Place("evse" if kind == "charger" else "reader"),
-                        "driver",
-                        f"{path} is used by the {users[path]} and the {user}",
-                    )
-                users[path] = user
+                    problem = f"{path} is used by the {users[path]} and the {user}"
+                    self._mistakes.add(place, key, problem)
+                users.setdefault(path, user)
 
 
 def _paths_in(options: object) -> list[Path]:

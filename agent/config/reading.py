@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -26,6 +36,14 @@ _UNITS = {
     "d": timedelta(days=1),
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_LONGEST = timedelta(days=366)
+_WORDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    Path: "a path",
+    timedelta: 'a duration such as "2s"',
+}
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
@@ -85,7 +103,7 @@ def read_struct(
     prefix = f"{place.key}." if place.key else ""
     known = _fields_of(cls)
     before = len(mistakes.found)
-    for key in table.keys() - known.keys():
+    for key in sorted(table.keys() - known.keys()):
         mistakes.add(place, prefix + key, _unknown(key, known))
     values = {}
     for key, (kind, required) in known.items():
@@ -93,7 +111,8 @@ def read_struct(
             try:
                 values[key] = _convert(table[key], kind, base_dir)
             except ValueError as err:
-                mistakes.add(place, prefix + key, str(err), table[key])
+                value = ... if _extra(kind, "secret") else table[key]
+                mistakes.add(place, prefix + key, str(err), value)
         elif required:
             mistakes.add(place, prefix + key, f"missing; expected {_describe(kind)}")
     return cls(**values) if len(mistakes.found) == before else None
@@ -104,7 +123,13 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError('expected a duration such as "500ms", "2s", "5min" or "1h"')
-    return float(match[1]) * _UNITS[match[2]]
+    try:
+        duration = float(match[1]) * _UNITS[match[2]]
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError("expected a duration of at most a year")
+    return duration
 
 
 def _fields_of(cls: type[Any]) -> dict[str, tuple[Any, bool]]:
@@ -121,11 +146,14 @@ def _fields_of(cls: type[Any]) -> dict[str, tuple[Any, bool]]:
 
 
 def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 - any field type
-    if kind is timedelta:
-        return parse_duration(value)
+    if _bare(kind) is timedelta:
+        duration = parse_duration(value)
+        if not duration and not _extra(kind, "may_be_zero"):
+            raise ValueError("expected a duration longer than zero")
+        return duration
 
     def read_path(kind: type, value: object) -> object:
-        if kind is Path and isinstance(value, str):
+        if kind is Path and isinstance(value, str) and "\0" not in value:
             return base_dir / value
         raise ValueError("expected a path")
 
@@ -135,34 +163,41 @@ def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 -
         raise ValueError(f"expected {_describe(kind)}") from err
 
 
+def _bare(kind: Any) -> Any:  # noqa: ANN401 - any field type
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _extra(kind: Any, name: str) -> bool:  # noqa: ANN401 - any field type
+    """Look for a mark that the schema has put on a type."""
+    return any(
+        isinstance(meta, msgspec.Meta) and bool((meta.extra or {}).get(name))
+        for meta in getattr(kind, "__metadata__", ())
+    )
+
+
 def _describe(kind: Any) -> str:  # noqa: ANN401 - any field type
     """Say what would be right, in the words of the schema."""
     for meta in getattr(kind, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description
-    if kind is timedelta:
-        return 'a duration such as "2s"'
-    choices = getattr(kind, "__members__", None)
+    kind = _bare(kind)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    choices = choices or [
+        choice.value for choice in getattr(kind, "__members__", {}).values()
+    ]
     if choices:
-        return "one of " + ", ".join(f'"{choice.value}"' for choice in choices.values())
-    names = {
-        str: "a text",
-        bool: "true or false",
-        int: "a whole number",
-        Path: "a path",
-    }
-    if kind in names:
-        return names[kind]
-    if args := get_args(kind):
-        return " or ".join(_describe(arg) for arg in args if arg is not type(None))
-    return f"a table ({getattr(kind, '__name__', kind)})"
+        return "one of " + ", ".join(f'"{choice}"' for choice in choices)
+    if get_origin(kind) is list:
+        return f"a list, each {_describe(get_args(kind)[0])}"
+    parts = [_describe(arg) for arg in get_args(kind) if arg is not type(None)]
+    return _WORDS.get(kind) or " or ".join(parts) or "a table"
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
     close = get_close_matches(key, known, n=1)
     if close:
         return f"unknown; did you mean {close[0]}?"
-    return f"unknown; known are {', '.join(known)}"
+    return f"unknown; known are {', '.join(known) or 'none'}"
 
 
 def _show(value: object) -> str:

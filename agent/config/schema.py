@@ -16,32 +16,54 @@ from agent.domain.station import Owner, Select, Settings
 from agent.errors import ConfigError
 
 CountryCode = Annotated[
-    str, Meta(pattern="^[A-Z]{2}$", description='two capital letters, like "SE"')
+    str, Meta(pattern="^[A-Z]{2}\\Z", description='two capital letters, like "SE"')
 ]
 PartyId = Annotated[
     str,
-    Meta(pattern="^[A-Z0-9]{3}$", description='three capitals or digits, like "ABC"'),
+    Meta(pattern="^[A-Z0-9]{3}\\Z", description='three capitals or digits, like "ABC"'),
 ]
 OcpiId = Annotated[
     str,
-    Meta(pattern="^[!-~]{1,36}$", description="1 to 36 printable ASCII characters"),
+    Meta(pattern="^[!-~]{1,36}\\Z", description="1 to 36 printable ASCII characters"),
 ]
 Name = Annotated[
     str,
     Meta(
-        pattern="^[a-z0-9][a-z0-9-]{0,31}$",
+        pattern="^[a-z0-9][a-z0-9-]{0,31}\\Z",
         description='a name of small letters, digits and dashes, like "front"',
     ),
 ]
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        pattern=r"^https?://[^\s/]+(/\S*)?\Z",
         description='a URL, like "https://backend.example/ocpi/versions"',
     ),
 ]
 Currency = Annotated[
-    str, Meta(pattern="^[A-Z]{3}$", description='an ISO 4217 code, like "EUR"')
+    str, Meta(pattern="^[A-Z]{3}\\Z", description='an ISO 4217 code, like "EUR"')
+]
+
+
+MeterId = Annotated[
+    str, Meta(pattern=r"^[!-~]{1,255}\Z", description="1 to 255 printable characters")
+]
+#: A length of time that may be zero; all others must be longer.
+MayBeZero = Annotated[timedelta, Meta(extra={"may_be_zero": True})]
+Charger = Annotated[
+    dict[str, Any], Meta(description='a table such as { driver = "simulated", … }')
+]
+Indicator = Annotated[
+    dict[str, Any], Meta(description='a table such as { driver = "none" }')
+]
+#: Never shown, since people put the secret itself there.
+Secret = Annotated[
+    dict[str, Any],
+    Meta(
+        description='{ file = "…" } or { credential = "…" }; the token itself is '
+        "never written here",
+        extra={"secret": True},
+    ),
 ]
 
 
@@ -63,7 +85,7 @@ class AuthorizationConfig(Struct, frozen=True, kw_only=True):
     deadline: timedelta = timedelta(seconds=2)
     connection_timeout: timedelta = timedelta(seconds=60)
     tap_to_stop: bool = True
-    stop_lockout: timedelta = timedelta(seconds=5)
+    stop_lockout: MayBeZero = timedelta(seconds=5)
     select: Select = Select.PLUGGED_FIRST
 
 
@@ -86,8 +108,8 @@ class EvseConfig(Struct, frozen=True, kw_only=True):
 
     uid: OcpiId
     connector_id: OcpiId = "1"
-    meter_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    charger: dict[str, Any]
+    meter_id: MeterId | None = None
+    charger: Charger
 
 
 class ReaderConfig(Struct, frozen=True, kw_only=True):
@@ -96,7 +118,7 @@ class ReaderConfig(Struct, frozen=True, kw_only=True):
     name: Name
     driver: str
     evses: list[str] | None = None
-    indicator: dict[str, Any] = field(default_factory=lambda: {"driver": "none"})
+    indicator: Indicator = field(default_factory=lambda: {"driver": "none"})
 
 
 class TokenSource(Struct, frozen=True, kw_only=True):
@@ -113,9 +135,15 @@ class TokenSource(Struct, frozen=True, kw_only=True):
                 "run as the service, or use a file"
             )
         try:
-            return self.file.read_text(encoding="utf-8").strip()
-        except OSError as err:
-            raise ConfigError(f"{self.file}: {err.strerror}") from err
+            token = self.file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as err:
+            reason = getattr(err, "strerror", None) or "expected ASCII text"
+            raise ConfigError(f"{self.file}: {reason}") from err
+        if not token:
+            raise ConfigError(f"{self.file} is empty")
+        if not token.isprintable() or " " in token:
+            raise ConfigError(f"{self.file}: expected the token alone, in one line")
+        return token
 
 
 class UpstreamConfig(Struct, frozen=True, kw_only=True):
@@ -123,14 +151,16 @@ class UpstreamConfig(Struct, frozen=True, kw_only=True):
 
     name: Name
     versions_url: Url
-    token: dict[str, Any]
+    token: Secret
     version: Literal["auto", "2.2.1"] = "auto"
     country_code: CountryCode | None = None
     party_id: PartyId | None = None
     authorize_unknown: bool = False
     sync_every: timedelta = timedelta(hours=1)
     full_sync_every: timedelta = timedelta(days=1)
-    page_size: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    page_size: Annotated[
+        int, Meta(ge=1, le=10_000, description="a whole number from 1 to 10000")
+    ] = 1000
 
 
 class Evse(Struct, frozen=True, kw_only=True):

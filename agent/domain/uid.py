@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 
-_SEPARATORS = str.maketrans("", "", " :-.")
+_SEPARATORS = " :-."
+_WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 RANDOM_UID_FIRST_BYTE = 0x08  # ISO/IEC 14443-3: a 4-byte uid made anew each time
 
 
@@ -50,7 +51,7 @@ class Uid:
     @classmethod
     def parse(cls, text: str) -> Uid:
         """Take any spelling: case and the separators `: - .` and space are folded."""
-        return cls(text.translate(_SEPARATORS).upper())
+        return cls(text.translate(_WITHOUT_SEPARATORS).upper())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Uid) and self.value == other.value
@@ -91,7 +92,7 @@ def spelling_of(text: str) -> str:
     default = "x" if letters and letters[0].islower() else "X"
     return "".join(
         ("x" if char.islower() else "X" if char.isalpha() else default)
-        if char.isalnum()
+        if char not in _SEPARATORS
         else char
         for char in text
     )

@@ -57,8 +57,9 @@ class Upstream(Struct, frozen=True, kw_only=True):
 class Backend:
     """Finds a backend's endpoints when first needed, and sends requests to them.
 
-    Tells the log when it stops working and when it works again, once each. Raise
-    ConfigError for a URL or a version that cannot work.
+    Tells the log when it stops working and when it works again, once each, and
+    `on_change` after every request. Raise ConfigError for a URL or a version that
+    cannot work.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Backend:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         new_id: Callable[[], str] = new_uuid,
+        on_change: Callable[[AgentError | None], None] = lambda _: None,
     ) -> None:
         self._upstream = upstream
         self._wanted = _wanted_versions(upstream)
@@ -80,6 +82,7 @@ class Backend:
         self._endpoints: Endpoints | None = None
         self._discovering = asyncio.Lock()
         self._trouble: type[AgentError] | None = None
+        self._on_change = on_change
 
     async def close(self) -> None:
         """Close the network connections."""
@@ -134,6 +137,7 @@ class Backend:
         self._log_change(None if isinstance(err, RefusedUpstreamError) else err)
 
     def _log_change(self, trouble: AgentError | None) -> None:
+        self._on_change(trouble)
         kind = type(trouble) if trouble else None
         before, self._trouble = self._trouble, kind
         if kind is before:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw, Struct
@@ -37,7 +38,7 @@ from agent.ocpi.wire import SUPPORTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     import httpx
 
@@ -59,7 +60,7 @@ class TokenPage(Struct, frozen=True, kw_only=True):
 
     `listed` counts all items of the page, those that can never be a card included;
     `total` is what the server says its list holds; `resume` is where the next page
-    begins, None after the last.
+    begins, None after the last; `served_at` is the server's own time.
     """
 
     tokens: list[Token]
@@ -67,6 +68,7 @@ class TokenPage(Struct, frozen=True, kw_only=True):
     listed: int
     total: int | None
     resume: Position | None
+    served_at: datetime | None = None
 
 
 class OcpiConnection:
@@ -81,10 +83,13 @@ class OcpiConnection:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         new_id: Callable[[], str] = new_uuid,
+        on_change: Callable[[AgentError | None], None] = lambda _: None,
     ) -> None:
         self.name = upstream.name
         self._upstream = upstream
-        self._backend = Backend(upstream, transport=transport, new_id=new_id)
+        self._backend = Backend(
+            upstream, transport=transport, new_id=new_id, on_change=on_change
+        )
         self._pager = Pager(self._fetch_page, upstream.page_size)
         self._told_pull_only = False
 
@@ -214,6 +219,7 @@ class OcpiConnection:
                         listed=page.listed,
                         total=page.total,
                         resume=page.resume,
+                        served_at=page.served_at,
                     )
         except AgentError as err:
             self._backend.note(err)

@@ -6,7 +6,7 @@ status_codes); pure, so that every combination can be tested.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -185,6 +185,14 @@ def read_retry_after(headers: httpx.Headers) -> timedelta | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wish, timedelta()), _MAX_RETRY_AFTER)
+
+
+def read_date(headers: httpx.Headers) -> datetime | None:
+    """Read when the server says it answered; None if it does not say."""
+    try:
+        return parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_present(data: Raw) -> bool:

@@ -7,6 +7,7 @@ never to another server, and only while it works; offsets are the way out.
 from __future__ import annotations
 
 import logging
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from agent.errors import TransientUpstreamError
-from agent.ocpi.envelope import open_envelope, split_items
+from agent.ocpi.envelope import open_envelope, read_date, split_items
 from agent.ocpi.urls import is_same_origin, resolve_url
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class Page(Struct, frozen=True):
     """One page: `data` is a JSON array of `listed` items.
 
     `total` is what the server says there is; `resume` is where the next page begins,
-    None after the last.
+    None after the last; `served_at` is the server's own time.
     """
 
     data: Raw
     listed: int
     total: int | None
     resume: Position | None
+    served_at: datetime | None = None
 
 
 class Pager:
@@ -145,7 +147,8 @@ class _Course:
             raise TransientUpstreamError(
                 f"{response.call.name}: expected a list, got something else"
             )
-        page = Page(data, len(items), _read_total(response), None)
+        total, served_at = _read_total(response), read_date(response.headers)
+        page = Page(data, len(items), total, None, served_at)
         return replace(page, resume=self._find_resume(response, offset, page))
 
     def _find_resume(

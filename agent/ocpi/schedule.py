@@ -60,6 +60,7 @@ class SyncSchedule:
         """Synchronise until cancelled."""
         failures = 0
         while True:
+            self._soon.clear()
             try:
                 await self.now(full=await self._is_full_due())
                 failures = 0
@@ -72,7 +73,6 @@ class SyncSchedule:
             if failures:
                 pause_s = min(self._backoff.delay_s(failures), pause_s)
             spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
-            self._soon.clear()
             await self._rest(pause_s * spread)
 
     async def now(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from agent.errors import TransientUpstreamError
+from agent.errors import StoreCorruptError, TransientUpstreamError
 from agent.ocpi.pages import Position
 
 if TYPE_CHECKING:
@@ -51,9 +51,17 @@ class Staging(Protocol):
     seen: int
 
     def append(
-        self, tokens: Sequence[Token], position: str | None = None, listed: int = 0
+        self,
+        tokens: Sequence[Token],
+        position: str | None,
+        *,
+        listed: int,
+        served_at: datetime | None,
     ) -> None:
         """Add a page and remember where the next one begins."""
+
+    def is_empty(self) -> bool:
+        """Say whether not one token could be read so far."""
 
 
 class SyncState(Protocol):
@@ -125,7 +133,7 @@ class Synchronizer:
         async with self._running:
             state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)
             if full or state.cursor is None:
-                result = await self._run_full(on_progress)
+                result = await self._run_full_or_abandon(on_progress)
             else:
                 result = await self._run_incremental(state.cursor, on_progress)
         _LOGGER.info(
@@ -142,21 +150,35 @@ class Synchronizer:
     ) -> SyncResult:
         received = skipped = 0
         newest = cursor
+        begun_at: datetime | None = None
         pages = self._source.token_pages(date_from=cursor - OVERLAP)
         async with aclosing(pages):
             async for page in pages:
                 self._report(page.problems)
                 await asyncio.to_thread(self._whitelist.upsert, page.tokens)
                 newest = max([newest, *(token.last_updated for token in page.tokens)])
+                begun_at = begun_at or page.served_at
                 received += len(page.tokens)
                 skipped += len(page.problems)
                 on_progress(Progress(self._upstream, received, page.total))
+        # What changed while we were reading may be on a page that was read before.
+        reached = max(min(newest, begun_at or newest), cursor)
         await asyncio.to_thread(
-            self._whitelist.finish_incremental, self._upstream, newest
+            self._whitelist.finish_incremental, self._upstream, reached
         )
         return SyncResult(
             upstream=self._upstream, full=False, received=received, skipped=skipped
         )
+
+    async def _run_full_or_abandon(
+        self, on_progress: Callable[[Progress], None]
+    ) -> SyncResult:
+        try:
+            return await self._run_full(on_progress)
+        except StoreCorruptError:
+            # What is staged would be damaged at every attempt.
+            await asyncio.to_thread(self._whitelist.abandon, self._upstream)
+            raise
 
     async def _run_full(self, on_progress: Callable[[Progress], None]) -> SyncResult:
         staging = await asyncio.to_thread(self._whitelist.stage, self._upstream)
@@ -166,25 +188,28 @@ class Synchronizer:
         async with aclosing(pages):
             async for page in pages:
                 self._report(page.problems)
-                listed = len(page.tokens) + len(page.problems)
                 await asyncio.to_thread(
-                    staging.append, page.tokens, _encode(page.resume), listed
+                    staging.append,
+                    page.tokens,
+                    _encode(page.resume),
+                    listed=page.listed,
+                    served_at=page.served_at,
                 )
                 skipped += len(page.problems)
                 total = page.total
                 on_progress(Progress(self._upstream, staging.seen, total))
-        await self._check_complete(staging.seen, total)
+        await self._check_complete(staging, total)
         await asyncio.to_thread(self._whitelist.swap, self._upstream)
         return SyncResult(
             upstream=self._upstream, full=True, received=staging.seen, skipped=skipped
         )
 
-    async def _check_complete(self, seen: int, total: int | None) -> None:
+    async def _check_complete(self, staging: Staging, total: int | None) -> None:
         """Refuse a list that lacks what it announced, or that lost everything."""
-        if total is not None and seen < total:
-            problem = f"the list ended after {seen} of {total} tokens"
-        elif not seen and await asyncio.to_thread(self._has_tokens):
-            problem = "the list is empty, which would lock every driver out"
+        if total is not None and staging.seen < total:
+            problem = f"the list ended after {staging.seen} of {total} tokens"
+        elif staging.is_empty() and await asyncio.to_thread(self._has_tokens):
+            problem = "it has no readable token, which would lock every driver out"
         else:
             return
         await asyncio.to_thread(self._whitelist.abandon, self._upstream)

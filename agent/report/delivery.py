@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from agent.domain.reports import Delivered, Delivery, Refused, Report, Retry
-from agent.errors import StoreBusyError, StoreFailedError
+from agent.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,10 +87,20 @@ class DeliveryLoop:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._news.clear()
-                for report in await self._due():
+                for report in await self._find_due():
                     self._running.add(report.session.id)
                     group.create_task(self._attempt(report))
                 await self._wait()
+
+    async def _find_due(self) -> list[Report]:
+        """Look what is due; a journal that cannot be read is asked again later."""
+        try:
+            return await self._due()
+        except STORE_ERRORS as err:
+            self._failures_in_a_row += 1
+            self._rest(self._backoff.delay_s(self._failures_in_a_row))
+            self._health.bad(f"reporting to {self._sink.name}", str(err))
+            return []
 
     async def _due(self) -> list[Report]:
         now = asyncio.get_running_loop().time()
@@ -121,9 +131,14 @@ class DeliveryLoop:
         session_id = report.session.id
         try:
             await self._settle(report, await self._sink.deliver(report))
-        except (StoreFailedError, StoreBusyError) as err:
+        except STORE_ERRORS as err:
             # Told, but not noted: it will be told again, which does no harm.
             self._failed(session_id, Retry(str(err)))
+        except Exception:
+            _LOGGER.exception(
+                "session %s: the sink failed as it should not", session_id
+            )
+            self._failed(session_id, Retry("internal error"))
         finally:
             self._running.discard(session_id)
             self._news.set()
@@ -156,6 +171,11 @@ class DeliveryLoop:
             case _:
                 assert_never(result)
 
+    def _rest(self, seconds: float) -> None:
+        """Leave the sink alone for a while, or for longer if it was to rest longer."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._sink_rests_until = max(self._sink_rests_until, until)
+
     def _succeeded(self, session_id: str) -> None:
         """Note that the sink answers; a refusal is an answer."""
         self._failures_in_a_row = 0
@@ -169,10 +189,7 @@ class DeliveryLoop:
         self._failures_in_a_row += 1
         self._session_rests_until[session_id] = now + self._backoff.delay_s(attempts)
         if retry.after is not None:
-            rest_s = min(retry.after, LONGEST_WISH).total_seconds()
-        elif retry.pause or self._failures_in_a_row > PARALLEL_SESSIONS:
-            rest_s = self._backoff.delay_s(self._failures_in_a_row)
-        else:
-            rest_s = 0.0
-        self._sink_rests_until = max(self._sink_rests_until, now + rest_s)
+            self._rest(min(retry.after, LONGEST_WISH).total_seconds())
+        if retry.pause or self._failures_in_a_row > PARALLEL_SESSIONS:
+            self._rest(self._backoff.delay_s(self._failures_in_a_row))
         self._health.bad(f"reporting to {self._sink.name}", retry.why)

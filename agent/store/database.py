@@ -38,6 +38,8 @@ def translate_errors(path: Path) -> Iterator[None]:
         if code in _CORRUPT:
             raise StoreCorruptError(f"{path} is damaged: {err}") from err
         raise StoreFailedError(f"{path}: {err}; check space and permissions") from err
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise  # Our mistake, not the file's.
     except sqlite3.DatabaseError as err:
         raise StoreCorruptError(f"{path} is damaged: {err}") from err
     except OSError as err:

@@ -6,6 +6,7 @@ A card number lives here only until the last report of its session is delivered.
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from agent.domain.messages import Record
     from agent.domain.sessions import Session
+
+_LOGGER = logging.getLogger(__name__)
 
 FILE = "journal.db"
 migrations = Migrations("journal")
@@ -58,21 +61,15 @@ def create_tables(database: Database) -> None:
         pk="id",
         not_null={"session_id", "at", "wh"},
     ).create_index(["session_id"])
-    database.table("outbox").create(
-        {
-            "id": int,
-            "session_id": str,
-            "sink": str,
-            "change": str,
-            "correlation_id": str,
-            "snapshot": bytes,
-            "refused": int,
-            "why": str,
-        },
-        pk="id",
-        not_null={"session_id", "sink", "change", "correlation_id", "snapshot"},
-        defaults={"refused": 0},
-    ).create_index(["session_id"]).create_index(["sink", "id"])
+    # AUTOINCREMENT: the number of a report that is on its way must never be given to
+    # another one.
+    database.execute(
+        "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+        "session_id TEXT NOT NULL, sink TEXT NOT NULL, change TEXT NOT NULL, "
+        "correlation_id TEXT NOT NULL, snapshot BLOB NOT NULL, "
+        "refused INTEGER NOT NULL DEFAULT 0, why TEXT)"
+    )
+    database.table("outbox").create_index(["session_id"]).create_index(["sink", "id"])
 
 
 class Journal:
@@ -107,12 +104,22 @@ class Journal:
                     self.outbox.enqueue(connection, record, correlation_id)
 
     def open_sessions(self) -> list[Session]:
-        """Every session that has not ended, oldest first."""
+        """Every session that has not ended, oldest first.
+
+        One that cannot be read is left where it is, and the log says so.
+        """
         with translate_errors(self.path):
             rows = self._connection.execute(
-                "SELECT data FROM sessions WHERE is_open = 1 ORDER BY started_at, id"
+                "SELECT id, data FROM sessions WHERE is_open = 1 "
+                "ORDER BY started_at, id"
             ).fetchall()
-            return [decode_session(data) for (data,) in rows]
+        found = []
+        for session_id, data in rows:
+            try:
+                found.append(decode_session(data))
+            except StoreCorruptError:
+                _LOGGER.exception("session %s cannot go on", session_id)
+        return found
 
     def sessions(self, limit: int) -> list[tuple[Session, bool]]:
         """The newest sessions first, each with whether its end has been delivered."""
@@ -137,6 +144,8 @@ class Journal:
                 if not read_only:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
+                    # What is deleted is a card number, and is to be gone.
+                    connection.execute("PRAGMA secure_delete = ON")
                     database.check(connection, self.path)
                     database.migrate(connection, migrations, self.path)
             except BaseException:

@@ -54,6 +54,10 @@ class JournalThread:
         """Let one refused report, or all, be tried again."""
         return await self._call(self._journal.outbox.retry_refused, number)
 
+    async def sinks(self) -> list[str]:
+        """Everybody who has still to be told something."""
+        return await self._call(self._journal.outbox.sinks)
+
     async def depth(self) -> tuple[int, int]:
         """How many reports wait, and how many were refused."""
         return await self._call(self._journal.outbox.depth)

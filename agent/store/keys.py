@@ -44,8 +44,8 @@ def _create(path: Path) -> None:
     """Write a new key so that it is there whole, or not at all."""
     if path.exists():
         raise FileExistsError(path)
-    draft = path.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.new")
+    descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
         file.flush()
@@ -72,6 +72,13 @@ class CardKeys:
     def __init__(self, key: bytes) -> None:
         self._lookup = blake2b(key=key, digest_size=16, person=b"lookup")
         self._fingerprint = blake2b(key=key, digest_size=4, person=b"fingerprint")
+
+    @property
+    def check_value(self) -> int:
+        """Recognises the key, and gives nothing away."""
+        state = self._lookup.copy()
+        state.update(b"check")
+        return int.from_bytes(state.digest()[:4])
 
     def lookup(self, uid_value: str, token_type: TokenType) -> tuple[int, int]:
         """Hash canonical uid and type to 128 bits, as two integers for SQLite."""

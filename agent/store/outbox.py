@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.domain.messages import Record
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class OutboxEntry(Struct, frozen=True, kw_only=True):
@@ -65,8 +69,8 @@ class Outbox:
             (session.id, Change.UPDATE.value),
         )
         connection.execute(
-            "INSERT INTO outbox (session_id, sink, change, correlation_id, snapshot, "
-            "refused) VALUES (?, ?, ?, ?, ?, 0)",
+            "INSERT INTO outbox (session_id, sink, change, correlation_id, snapshot) "
+            "VALUES (?, ?, ?, ?, ?)",
             (
                 session.id,
                 session.upstream,
@@ -92,12 +96,18 @@ class Outbox:
                 "ORDER BY id LIMIT ?3",
                 (sink, msgspec.json.encode(list(busy)).decode(), limit),
             ).fetchall()
-        return [
-            Report(
-                id=number, correlation_id=correlation_id, session=decode_session(data)
-            )
-            for number, correlation_id, data in rows
-        ]
+        reports = []
+        for number, correlation_id, data in rows:
+            try:
+                session = decode_session(data)
+            except StoreCorruptError as err:
+                _LOGGER.error("report %d cannot be sent: %s", number, err)  # noqa: TRY400 - no bug
+                self._refuse(number, str(err))
+            else:
+                reports.append(
+                    Report(id=number, correlation_id=correlation_id, session=session)
+                )
+        return reports
 
     def delivered(self, report: Report) -> None:
         """Forget a delivered report."""
@@ -107,15 +117,17 @@ class Outbox:
                 "SELECT count(*) FROM outbox WHERE session_id = ?",
                 (report.session.id,),
             ).fetchone()
-            if not waiting and not report.session.is_open:
+            told = not waiting and not report.session.is_open
+            if told:
                 self._on_told(connection, report.session)
+        if told:
+            with translate_errors(self._path):
+                # The log of changes remembers the card until it is cut off.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def refused(self, report: Report, why: str) -> None:
         """Keep a report that will never be taken, with the server's words."""
-        with self._write() as connection:
-            connection.execute(
-                "UPDATE outbox SET refused = 1, why = ? WHERE id = ?", (why, report.id)
-            )
+        self._refuse(report.id, why)
 
     def postponed(self, report: Report, why: str) -> None:
         """Note why a report waits; the disk is touched only when the reason changes."""
@@ -158,6 +170,12 @@ class Outbox:
             for number, session_id, sink, change, correlation_id, refused, why in rows
         ]
 
+    def sinks(self) -> list[str]:
+        """Everybody who has still to be told something."""
+        with translate_errors(self._path):
+            rows = self._connection.execute("SELECT DISTINCT sink FROM outbox")
+            return [sink for (sink,) in rows]
+
     def depth(self) -> tuple[int, int]:
         """How many reports wait, and how many were refused."""
         with translate_errors(self._path):
@@ -166,6 +184,12 @@ class Outbox:
                 "FROM outbox"
             ).fetchone()
         return waiting, refused
+
+    def _refuse(self, number: int, why: str) -> None:
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE outbox SET refused = 1, why = ? WHERE id = ?", (why, number)
+            )
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from agent.store.token_rows import TokenCodec
 from agent.store.token_schema import INSERT, migrations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from agent.domain.tokens import Token
@@ -29,18 +31,19 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _CACHE_KIB = 4096  # The index is sorted in this much memory, the rest in a file
+_COMPLETE = "complete"  # In place of a boot id: this crawl is not to be resumed
 _CRAWL = (
     "CREATE TABLE IF NOT EXISTS crawl (one INTEGER PRIMARY KEY CHECK (one = 1), "
-    "boot_id TEXT NOT NULL, position TEXT, seen INTEGER NOT NULL, cursor INTEGER)"
+    "boot_id TEXT NOT NULL, position TEXT, seen INTEGER NOT NULL, newest INTEGER, "
+    "begun_at INTEGER)"
 )
 
 
 class Staging:
-    """The staged list of one upstream.
+    """The staged list of one upstream; its methods may be called from any thread.
 
     `position` is where the crawl goes on, in the crawler's own words, None at the
-    beginning; `seen` counts the tokens so far; `cursor` is their newest
-    `last_updated`.
+    beginning; `seen` counts the tokens so far.
     """
 
     def __init__(self, path: Path, upstream: str, keys: CardKeys, boot_id: str) -> None:
@@ -48,7 +51,9 @@ class Staging:
         self.upstream = upstream
         self.position: str | None = None
         self.seen = 0
-        self.cursor: datetime | None = None
+        self._newest: datetime | None = None
+        self._begun_at: datetime | None = None
+        self._using = threading.RLock()
         with translate_errors(path):
             try:
                 self._open(keys, boot_id)
@@ -56,31 +61,55 @@ class Staging:
                 self._remove_files()
                 self._open(keys, boot_id)
 
+    @property
+    def cursor(self) -> datetime | None:
+        """Up to when (`last_updated`) this list knows everything.
+
+        What changes while the list is being read may be on a page that was read
+        before, so the newest token proves nothing beyond the first page's time.
+        """
+        if self._newest is None or self._begun_at is None:
+            return self._newest
+        return min(self._newest, self._begun_at)
+
     def append(
-        self, tokens: Sequence[Token], position: str | None = None, listed: int = 0
+        self,
+        tokens: Sequence[Token],
+        position: str | None,
+        *,
+        listed: int,
+        served_at: datetime | None = None,
     ) -> None:
         """Add a page and remember where the next one begins, both or neither.
 
-        `listed` is how many items the page had, broken ones included. Without a
-        `position` the crawl stays where it is.
+        `listed` is how many items the page had, broken ones included; `served_at` is
+        the server's own time.
         """
-        newest = max((token.last_updated for token in tokens), default=None)
-        cursor = newest if self.cursor is None else max(self.cursor, newest or _EPOCH)
-        with translate_errors(self.path):
-            try:
-                with database.transaction(self.connection):
-                    self.connection.executemany(INSERT, self._codec.rows(tokens))
-                    self.connection.execute(
-                        "UPDATE crawl SET position = coalesce(?, position), "
-                        "seen = seen + ?, cursor = ?",
-                        (position, listed, _to_milliseconds(cursor)),
-                    )
-            except sqlite3.Error:
-                self._codec.reload()
-                raise
-        self.position = position or self.position
-        self.seen += listed
-        self.cursor = cursor
+        seen = self.seen + listed
+        newest = max(
+            (token.last_updated for token in tokens), default=self._newest or _EPOCH
+        )
+        newest = max(newest, self._newest or _EPOCH)
+        begun_at = self._begun_at or served_at
+        with self.transaction():
+            self.connection.executemany(INSERT, self._codec.rows(tokens))
+            self.connection.execute(
+                "UPDATE crawl SET position = ?, seen = ?, newest = ?, begun_at = ?",
+                (position, seen, _to_milliseconds(newest), _to_milliseconds(begun_at)),
+            )
+        self.position, self.seen = position, seen
+        self._newest, self._begun_at = newest, begun_at
+
+    def is_empty(self) -> bool:
+        """Say whether not one token could be read so far."""
+        with self._using, translate_errors(self.path):
+            row = self.connection.execute("SELECT 1 FROM tokens LIMIT 1").fetchone()
+        return row is None
+
+    def learn(self, token: Token) -> None:
+        """Add a token that came by another way; the crawl stays where it is."""
+        with self.transaction():
+            self.connection.executemany(INSERT, self._codec.rows([token]))
 
     def adopt(self, rows: Iterable[tuple[Any, ...]], source: TokenCodec) -> None:
         """Take whole rows over from another file, inside the caller's transaction."""
@@ -88,21 +117,36 @@ class Staging:
             INSERT, (self._codec.translate(row, source) for row in rows)
         )
 
+    def mark_complete(self) -> None:
+        """Say, inside the caller's transaction, that nothing is to be added again."""
+        self.connection.execute("UPDATE crawl SET boot_id = ?", (_COMPLETE,))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything inside at once, or nothing, dictionaries included."""
+        with self._using, translate_errors(self.path):
+            try:
+                with database.transaction(self.connection):
+                    yield
+            except BaseException:
+                self._codec.reload()
+                raise
+
     def close(self) -> None:
         """Close the file, to be resumed."""
-        self.connection.close()
+        with self._using:
+            self.connection.close()
 
     def finish(self) -> None:
         """Close the file for good, everything in it durable."""
-        self.connection.execute("DROP TABLE crawl")
-        self.connection.close()
+        self.close()
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self._journal().unlink(missing_ok=True)
 
     def delete(self) -> None:
         """Close and remove the file."""
-        self.connection.close()
+        self.close()
         self._remove_files()
 
     def _open(self, keys: CardKeys, boot_id: str) -> None:
@@ -118,6 +162,7 @@ class Staging:
             self.connection.execute(_CRAWL)
             self._resume(boot_id)
             self._codec = TokenCodec(self.connection, keys)
+            self._codec.sign()
         except BaseException:
             self.connection.close()
             raise
@@ -127,13 +172,13 @@ class Staging:
             "INSERT OR IGNORE INTO crawl (one, boot_id, seen) VALUES (1, ?, 0)",
             (boot_id,),
         )
-        begun_at, self.position, self.seen, cursor = self.connection.execute(
-            "SELECT boot_id, position, seen, cursor FROM crawl"
+        owner, self.position, self.seen, newest, begun_at = self.connection.execute(
+            "SELECT boot_id, position, seen, newest, begun_at FROM crawl"
         ).fetchone()
-        if begun_at != boot_id:
-            raise StoreCorruptError(f"{self.path} was begun before the last reboot")
-        if cursor is not None:
-            self.cursor = _EPOCH + cursor * _MILLISECOND
+        if owner != boot_id:
+            raise StoreCorruptError(f"{self.path} cannot be resumed: {owner}")
+        self._newest = _from_milliseconds(newest)
+        self._begun_at = _from_milliseconds(begun_at)
 
     def _remove_files(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -145,3 +190,7 @@ class Staging:
 
 def _to_milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else (moment - _EPOCH) // _MILLISECOND
+
+
+def _from_milliseconds(count: int | None) -> datetime | None:
+    return None if count is None else _EPOCH + count * _MILLISECOND

@@ -47,10 +47,11 @@ class TokenReader:
     def find(self, uid: Uid, token_type: TokenType = TokenType.RFID) -> list[Token]:
         """Every party's token with this uid, the upstream listed first in front."""
         with translate_errors(self._path):
-            tokens = self._codec.find(uid, token_type)
+            found = self._codec.find(uid, token_type)
+        # What an upstream listed that is no longer configured counts for nothing.
+        tokens = [token for token in found if token.upstream in self._rank]
         if len(tokens) > 1:
-            last = len(self._rank)
-            tokens.sort(key=lambda token: self._rank.get(token.upstream, last))
+            tokens.sort(key=lambda token: self._rank[token.upstream])
         return tokens
 
     def listed(self) -> Iterator[ListedToken]:

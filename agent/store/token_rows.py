@@ -7,6 +7,7 @@ that repeat (issuers, spellings, languages) stand once in `words`.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from agent.domain.tokens import Token, TokenType, WhitelistType
 from agent.domain.uid import Uid, respell, spelling_of
+from agent.errors import StoreCorruptError
 from agent.store.token_schema import SELECT
 
 if TYPE_CHECKING:
@@ -37,9 +39,11 @@ _VALID_BIT = 4
 _SPELLED_CANONICAL = 0
 _SPELLED_LOWER = -1
 
-# A contract id or visual number may itself contain the card number; these stand for
-# it as the eMSP spells it, in upper case, and in lower case.
-_MARK_AS_SPELLED, _MARK_UPPER, _MARK_LOWER = "\x01", "\x02", "\x03"
+# A contract id or visual number may itself contain the card number. These enclose
+# its spelling, which stands there instead.
+_MARK_START, _MARK_END = "\x01", "\x02"
+_MARKED = re.compile(f"{_MARK_START}([^{_MARK_END}]*){_MARK_END}")
+_BETWEEN_DIGITS = "[ :.\\-]*"
 
 Row = tuple[int, int, int, int, int, int, int | None, str, str | None, str | None, int]
 
@@ -69,7 +73,22 @@ class TokenCodec:
     def __init__(self, connection: sqlite3.Connection, keys: CardKeys) -> None:
         self._connection = connection
         self._keys = keys
+        self._check_key()
         self.reload()
+
+    def _check_key(self) -> None:
+        """Refuse a file made with another key: no card would be found in it."""
+        made_with = self._connection.execute("SELECT key_check FROM made_with")
+        if any(value != self._keys.check_value for (value,) in made_with):
+            raise StoreCorruptError("the whitelist was made with another key")
+
+    def sign(self) -> None:
+        """Note in a new file which key it is made with."""
+        self._connection.execute(
+            "INSERT INTO made_with (key_check) SELECT ? "
+            "WHERE NOT EXISTS (SELECT 1 FROM made_with)",
+            (self._keys.check_value,),
+        )
 
     def reload(self) -> None:
         """Read the dictionaries again: after a rollback, or another's additions."""
@@ -101,9 +120,9 @@ class TokenCodec:
             self._spelling(token.uid, uid),
             self._words.get(token.issuer) or self._add_word(token.issuer),
             self._word(token.language) if token.language else None,
-            _mask(token.contract_id, token.uid, uid),
-            token.visual_number and _mask(token.visual_number, token.uid, uid),
-            token.group_id and _mask(token.group_id, token.uid, uid),
+            _mask(token.contract_id, uid),
+            token.visual_number and _mask(token.visual_number, uid),
+            token.group_id and _mask(token.group_id, uid),
             (token.last_updated - _EPOCH) // _MILLISECOND,
         )
 
@@ -114,29 +133,26 @@ class TokenCodec:
         ).fetchall()
         if not found:
             return []
-        if any(row[0] not in self._party_names for row in found):
-            self.reload()
         return list(
             {row[0]: self._token(uid, token_type, row) for row in found}.values()
         )
 
     def _token(self, uid: Uid, token_type: TokenType, row: tuple[Any, ...]) -> Token:
         party, traits, spelling, issuer, language, contract, visual, group, at = row
-        upstream, country_code, party_id = self._party_names[party]
-        spelled = self._spell(uid, spelling)
+        upstream, country_code, party_id = self._party_name(party)
         return Token(
             upstream=upstream,
             country_code=country_code,
             party_id=party_id,
-            uid=spelled,
+            uid=self._spell(uid, spelling),
             type=token_type,
-            contract_id=_unmask(contract, spelled, uid.value),
+            contract_id=_unmask(contract, uid),
             issuer=self._text(issuer),
             valid=bool(traits & _VALID_BIT),
             whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
             last_updated=_EPOCH + at * _MILLISECOND,
-            visual_number=visual and _unmask(visual, spelled, uid.value),
-            group_id=group and _unmask(group, spelled, uid.value),
+            visual_number=visual and _unmask(visual, uid),
+            group_id=group and _unmask(group, uid),
             language=self._text(language) if language else None,
         )
 
@@ -147,7 +163,7 @@ class TokenCodec:
             "updated FROM tokens ORDER BY id"
         ):
             party, traits, issuer, contract_id, visual_number, group_id, updated = row
-            upstream, country_code, party_id = self._party_names[party]
+            upstream, country_code, party_id = self._party_name(party)
             yield ListedToken(
                 upstream=upstream,
                 country_code=country_code,
@@ -195,9 +211,18 @@ class TokenCodec:
             return uid.value.lower()
         return respell(uid, self._text(spelling))
 
+    def _party_name(self, number: int) -> tuple[str, str, str]:
+        if number not in self._party_names:
+            self.reload()
+        if number not in self._party_names:
+            raise StoreCorruptError(f"the whitelist has no party number {number}")
+        return self._party_names[number]
+
     def _text(self, number: int) -> str:
         if number not in self._word_texts:
             self.reload()
+        if number not in self._word_texts:
+            raise StoreCorruptError(f"the whitelist has no word number {number}")
         return self._word_texts[number]
 
     def _word(self, word: str) -> int:
@@ -223,32 +248,21 @@ class TokenCodec:
         return number
 
 
-def _mask(text: str, spelled: str, uid: str) -> str:
-    """Take the card number out of a text, in every way it could stand there."""
-    if uid not in text.upper() and spelled not in text:
+def _mask(text: str, uid: str) -> str:
+    """Take the card number out of a text, in any case and with any separators."""
+    if not uid or uid not in Uid.parse(text).value:
         return text
-    masked = (
-        text.replace(spelled, _MARK_AS_SPELLED)
-        .replace(uid, _MARK_UPPER)
-        .replace(uid.lower(), _MARK_LOWER)
+    number = re.compile(_BETWEEN_DIGITS.join(map(re.escape, uid)), re.IGNORECASE)
+    return number.sub(
+        lambda match: f"{_MARK_START}{spelling_of(match[0])}{_MARK_END}", text
     )
-    start = masked.upper().find(uid)
-    if start < 0:
-        return masked
-    # Mixed case: these fields compare without case, so upper case stands for it.
-    return _mask(masked[:start] + uid + masked[start + len(uid) :], spelled, uid)
 
 
-def _unmask(text: str, spelled: str, uid: str) -> str:
-    if text.isprintable():
-        return text
-    return (
-        text.replace(_MARK_AS_SPELLED, spelled)
-        .replace(_MARK_UPPER, uid)
-        .replace(_MARK_LOWER, uid.lower())
-    )
+def _unmask(text: str, uid: Uid) -> str:
+    """Put the card number back in, spelled as it was."""
+    return _MARKED.sub(lambda match: respell(uid, match[1]), text)
 
 
 def _veil(text: str) -> str:
     """Show that a card number stands there, not which."""
-    return "".join(char if char.isprintable() else "…" for char in text)
+    return _MARKED.sub("…", text)

@@ -11,10 +11,18 @@ if TYPE_CHECKING:
 
 migrations = Migrations("whitelist")
 
-INSERT = (
-    "INSERT INTO tokens (key_high, key_low, party, traits, spelling, issuer, "
-    "language, contract_id, visual_number, group_id, updated) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = (
+    "(key_high, key_low, party, traits, spelling, issuer, language, contract_id, "
+    "visual_number, group_id, updated)"
+)
+_SAME_ROW = "key_high = ?1 AND key_low = ?2 AND party = ?3"
+INSERT = f"INSERT INTO tokens {_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+# These two take a whole row, too, and keep the newer of two.
+DELETE_OLDER = f"DELETE FROM tokens WHERE {_SAME_ROW} AND updated <= ?11"  # noqa: S608
+INSERT_UNLESS_NEWER = (
+    f"INSERT INTO tokens {_COLUMNS} "  # noqa: S608
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 "
+    f"WHERE NOT EXISTS (SELECT 1 FROM tokens WHERE {_SAME_ROW})"
 )
 SELECT = (
     "SELECT party, traits, spelling, issuer, language, contract_id, visual_number, "
@@ -49,6 +57,7 @@ def create_tables(database: Database) -> None:
         pk="id",
         not_null={*numbers, "contract_id", "updated"},
     )
+    database.table("made_with").create({"key_check": int})
     database.table("upstreams").create(
         {"name": str, "cursor": int, "synchronized_at": str, "swept_at": str},
         pk="name",

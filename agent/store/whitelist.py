@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import StoreCorruptError
 from agent.store import database
@@ -21,9 +20,15 @@ from agent.store.database import translate_errors
 from agent.store.staging import Staging
 from agent.store.token_reader import SyncState, TokenReader
 from agent.store.token_rows import TokenCodec
-from agent.store.token_schema import CREATE_INDEX, INSERT, migrations
+from agent.store.token_schema import (
+    CREATE_INDEX,
+    DELETE_OLDER,
+    INSERT_UNLESS_NEWER,
+    migrations,
+)
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -36,6 +41,18 @@ _LOGGER = logging.getLogger(__name__)
 LINK = "whitelist.db"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHECK_AT_OPENING_BYTES = 32 * 1024 * 1024
+
+
+class _List(NamedTuple):
+    """One opened list: a connection that writes, and a view that reads."""
+
+    connection: sqlite3.Connection
+    codec: TokenCodec
+    reader: TokenReader
+
+    def close(self) -> None:
+        self.reader.close()
+        self.connection.close()
 
 
 class Whitelist:
@@ -57,13 +74,16 @@ class Whitelist:
         self._boot_id = boot_id
         self._upstreams = upstreams
         self._writing = threading.RLock()
+        # Held for microseconds, so that a swap never closes the list under a tap.
+        self._reading = threading.Lock()
         self._staging: dict[str, Staging] = {}
         self._path = state_dir / LINK
-        self._open()
+        self._list = self._open()
 
     def find(self, uid: Uid) -> list[Token]:
         """Every upstream's RFID token with this uid, the first upstream in front."""
-        return self._reader.find(uid)
+        with self._reading:
+            return self._list.reader.find(uid)
 
     def sync_state(self, upstream: str) -> SyncState:
         """What is known about one upstream's list."""
@@ -90,26 +110,21 @@ class Whitelist:
     def upsert(self, tokens: Sequence[Token]) -> None:
         """Take what an upstream says now; an older word never replaces a newer one."""
         with self._write():
-            rows = self._codec.rows(tokens)
-            for row in rows:
-                self._connection.execute(
-                    "DELETE FROM tokens WHERE key_high = ? AND key_low = ? "
-                    "AND party = ? AND updated <= ?",
-                    (row[0], row[1], row[2], row[-1]),
-                )
-            self._connection.executemany(INSERT, rows)
+            for row in self._list.codec.rows(tokens):
+                self._list.connection.execute(DELETE_OLDER, row)
+                self._list.connection.execute(INSERT_UNLESS_NEWER, row)
 
     def learn(self, token: Token) -> None:
         """Take a token out of a real-time answer, into a list being staged as well."""
         with self._writing:
             self.upsert([token])
             if staging := self._staging.get(token.upstream):
-                staging.append([token])
+                staging.learn(token)
 
     def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
         """Move the cursor, everything before it being stored."""
         with self._write():
-            _save_state(self._connection, upstream, cursor, swept=False)
+            _save_state(self._list.connection, upstream, cursor, swept=False)
 
     def stage(self, upstream: str) -> Staging:
         """Begin a full synchronisation, or go on with the one that was cut."""
@@ -131,31 +146,30 @@ class Whitelist:
         """Put the staged list of an upstream in force, in one step.
 
         The other upstreams' tokens move over; what this upstream no longer lists is
-        gone.
+        gone. Whatever fails, a whole list stays in force.
         """
         with self._writing, translate_errors(self._path):
             staging = self._staging[upstream]
-            connection = staging.connection
-            with database.transaction(connection):
+            with staging.transaction():
                 self._copy_others(staging)
-                connection.execute(CREATE_INDEX)
-                _save_state(connection, staging.upstream, staging.cursor, swept=True)
+                staging.connection.execute(CREATE_INDEX)
+                _save_state(staging.connection, upstream, staging.cursor, swept=True)
+                staging.mark_complete()
+            # Nothing may be added any more; a crawl that comes too late begins anew.
+            self._staging.pop(upstream)
             staging.finish()
-            self._staging.pop(staging.upstream, None)
-            successor = self._state_dir / f"whitelist-{self._generation() + 1}.db"
+            successor = self._successor()
             staging.path.rename(successor)
             self._point_to(successor)
-            self._close()
-            self._open()
-        _LOGGER.info("whitelist of %s replaced by its successor", staging.upstream)
+            self._reopen()
+        _LOGGER.info("whitelist of %s replaced by its successor", upstream)
 
     def rebuild(self) -> None:
         """Set a damaged list aside and begin an empty one."""
         with self._writing:
-            self._close()
             database.set_aside(self._path.resolve())
             self._path.unlink(missing_ok=True)
-            self._open()
+            self._reopen()
 
     def close(self) -> None:
         """Close every connection; staged lists stay and are resumed."""
@@ -163,23 +177,24 @@ class Whitelist:
             for staging in self._staging.values():
                 staging.close()
             self._staging.clear()
-            self._close()
+            self._list.close()
 
     # ---- files --------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self) -> _List:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         if not self._path.exists():
-            self._point_to(self._state_dir / f"whitelist-{self._generation() + 1}.db")
+            self._point_to(self._successor())
         try:
-            self._connect()
+            opened = self._connect()
         except StoreCorruptError:
             database.set_aside(self._path.resolve())
-            self._point_to(self._state_dir / f"whitelist-{self._generation() + 1}.db")
-            self._connect()
+            self._point_to(self._successor())
+            opened = self._connect()
         self._remove_orphans()
+        return opened
 
-    def _connect(self) -> None:
+    def _connect(self) -> _List:
         path = self._path.resolve()
         with translate_errors(path):
             connection = database.connect(path)
@@ -190,19 +205,26 @@ class Whitelist:
                     database.check(connection, path)
                 database.migrate(connection, migrations, path)
                 connection.execute(CREATE_INDEX)
-                self._codec = TokenCodec(connection, self._keys)
+                codec = TokenCodec(connection, self._keys)
+                codec.sign()
+                reader = TokenReader(path, self._keys, self._upstreams)
             except BaseException:
                 connection.close()
                 raise
-            self._connection = connection
-        self._reader = TokenReader(path, self._keys, self._upstreams)
+        return _List(connection, codec, reader)
 
-    def _close(self) -> None:
-        self._reader.close()
-        self._connection.close()
+    def _reopen(self) -> None:
+        """Turn to the list that the link names now; on failure the old one stays."""
+        successor = self._open()
+        with self._reading:
+            predecessor, self._list = self._list, successor
+        predecessor.close()
 
     def _new_reader(self) -> closing[TokenReader]:
         return closing(TokenReader(self._path, self._keys, self._upstreams))
+
+    def _successor(self) -> Path:
+        return self._state_dir / f"whitelist-{self._generation() + 1}.db"
 
     def _generation(self) -> int:
         numbers = [
@@ -227,7 +249,7 @@ class Whitelist:
                 path.unlink(missing_ok=True)
 
     def _copy_others(self, staging: Staging) -> None:
-        connection = self._connection
+        connection = self._list.connection
         others = connection.execute(
             "SELECT count(*) FROM parties WHERE upstream <> ?", (staging.upstream,)
         ).fetchone()[0]
@@ -237,7 +259,7 @@ class Whitelist:
                 "WHERE upstream <> ?",
                 (staging.upstream,),
             )
-            staging.adopt(rows, self._codec)
+            staging.adopt(rows, self._list.codec)
         states = connection.execute(
             "SELECT * FROM upstreams WHERE name <> ?", (staging.upstream,)
         )
@@ -250,10 +272,10 @@ class Whitelist:
         """Lock, transaction, and dictionaries that forget what was rolled back."""
         with self._writing, translate_errors(self._path):
             try:
-                with database.transaction(self._connection):
+                with database.transaction(self._list.connection):
                     yield
-            except sqlite3.Error:
-                self._codec.reload()
+            except BaseException:
+                self._list.codec.reload()
                 raise
 
 

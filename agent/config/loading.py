@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import stat
 import tomllib
-from dataclasses import fields as dataclass_fields
-from dataclasses import is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import fields
 
 from agent import registry
+from agent.config.combinations import check_shared_paths, check_unknown_cards
 from agent.config.reading import Mistakes, Place, read_struct
 from agent.config.schema import (
     AuthorizationConfig,
@@ -24,15 +21,15 @@ from agent.config.schema import (
     ReaderConfig,
     ReportingConfig,
     StationConfig,
-    TokenSource,
     Upstream,
     UpstreamConfig,
 )
-from agent.domain.policy import OfflineMode
+from agent.config.secrets import SecretFinder
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 _TABLES = ("station", "authorization", "reporting", "evse", "reader", "upstream")
@@ -69,10 +66,9 @@ class _Loader:
     ) -> None:
         self._tables = tables
         self._mistakes = mistakes
-        self._credentials_dir = credentials_dir
+        self._secrets = SecretFinder(mistakes, credentials_dir)
         self._directory = mistakes.path.absolute().parent
         self._state_dir = self._directory
-        self._notes: list[str] = []
 
     def load(self) -> Config | None:
         for name in self._tables.keys() - set(_TABLES):
@@ -87,8 +83,8 @@ class _Loader:
         upstreams = self._upstreams()
         if station is None or authorization is None or reporting is None:
             return None
-        self._check_combinations(authorization, upstreams)
-        self._check_shared_paths(evses, readers)
+        check_unknown_cards(authorization, upstreams, self._mistakes)
+        check_shared_paths(evses, readers, self._mistakes)
         return Config(
             path=self._mistakes.path,
             station=station,
@@ -97,7 +93,7 @@ class _Loader:
             evses=tuple(evses),
             readers=tuple(readers),
             upstreams=tuple(upstreams),
-            notes=tuple(self._notes),
+            notes=tuple(self._secrets.notes),
         )
 
     # ---- tables -------------------------------------------------------------------
@@ -130,20 +126,20 @@ class _Loader:
         evses: list[Evse] = []
         for place, table in self._listed("evse"):
             read = self._read(EvseConfig, table, place)
-            if read is None:
+            charger = self._driver_at("charger", place, table, registry.CHARGERS)
+            if read is None or charger is None:
                 continue
-            charger = self._driver(place, "charger", read.charger, registry.CHARGERS)
             if read.uid.casefold() in {evse.uid.casefold() for evse in evses}:
                 self._mistakes.add(place, "uid", "is taken by another EVSE", read.uid)
-            elif charger is not None:
-                evses.append(
-                    Evse(
-                        uid=read.uid,
-                        connector_id=read.connector_id,
-                        meter_id=read.meter_id,
-                        charger=charger,
-                    )
+                continue
+            evses.append(
+                Evse(
+                    uid=read.uid,
+                    connector_id=read.connector_id,
+                    meter_id=read.meter_id,
+                    charger=charger,
                 )
+            )
         return evses
 
     def _readers(self, evse_uids: Sequence[str]) -> list[Reader]:
@@ -153,25 +149,23 @@ class _Loader:
             own = {key: value for key, value in table.items() if key not in common}
             shared = {key: value for key, value in table.items() if key in common}
             read = self._read(ReaderConfig, shared, place)
-            if read is None:
-                continue
-            options = {"driver": read.driver, **own}
-            reader = self._driver(place, "", options, registry.READERS)
-            indicator = self._driver(
-                place, "indicator", read.indicator, registry.INDICATORS
+            reader = self._driver(place, "", own, registry.READERS)
+            quiet = {"indicator": {"driver": "none"}}
+            indicator = self._driver_at(
+                "indicator", place, quiet | table, registry.INDICATORS
             )
+            if read is None or reader is None or indicator is None:
+                continue
             self._check_evses(place, read.evses, evse_uids)
             if read.name in {other.name for other in readers}:
                 self._mistakes.add(
                     place, "name", "is taken by another reader", read.name
                 )
-            elif reader is not None and indicator is not None:
-                evses = tuple(evse_uids if read.evses is None else read.evses)
-                readers.append(
-                    Reader(
-                        name=read.name, evses=evses, reader=reader, indicator=indicator
-                    )
-                )
+                continue
+            evses = tuple(evse_uids if read.evses is None else read.evses)
+            readers.append(
+                Reader(name=read.name, evses=evses, reader=reader, indicator=indicator)
+            )
         return readers
 
     def _check_evses(
@@ -194,20 +188,37 @@ class _Loader:
         upstreams: list[Upstream] = []
         for place, table in self._listed("upstream"):
             read = self._read(UpstreamConfig, table, place)
-            if read is None:
+            token = None
+            if isinstance(table.get("token"), dict):
+                token = self._secrets.find(place, table["token"])
+            if read is None or token is None:
                 continue
-            token = self._token(place, read.token)
             self._check_url(place, read.versions_url)
             if read.name in {other.config.name for other in upstreams}:
                 self._mistakes.add(
                     place, "name", "is taken by another upstream", read.name
                 )
-            elif token is not None:
-                upstreams.append(Upstream(config=read, token=token))
+                continue
+            upstreams.append(Upstream(config=read, token=token))
         return upstreams
+
+    def _check_url(self, place: Place, url: str) -> None:
+        try:
+            urlsplit(url).port  # noqa: B018 - raises what is wrong with it
+        except ValueError as err:
+            self._mistakes.add(place, "versions_url", f"expected a URL: {err}", url)
 
     def _read(self, cls: type[Any], table: dict[str, Any], place: Place) -> Any:  # noqa: ANN401 - an instance of cls
         return read_struct(cls, table, place, self._mistakes, base_dir=self._state_dir)
+
+    def _driver_at(
+        self, key: str, place: Place, table: dict[str, Any], group: str
+    ) -> DriverTable | None:
+        """Read the driver's table under a key; a value of another kind is known."""
+        inner = table.get(key)
+        return (
+            self._driver(place, key, inner, group) if isinstance(inner, dict) else None
+        )
 
     def _driver(
         self, place: Place, key: str, table: dict[str, Any], group: str
@@ -236,112 +247,3 @@ class _Loader:
             base_dir=self._state_dir,
         )
         return None if read is None else DriverTable(driver=name, options=read)
-
-    # ---- secrets ------------------------------------------------------------------
-
-    def _token(self, place: Place, table: dict[str, Any]) -> TokenSource | None:
-        source = read_struct(
-            TokenSource,
-            table,
-            place._replace(key="token"),
-            self._mistakes,
-            base_dir=self._directory,
-        )
-        if source is None:
-            return None
-        if (source.file is None) == (source.credential is None):
-            expected = 'expected { file = "…" } or { credential = "…" }'
-            self._mistakes.add(place, "token", expected)
-            return None
-        if source.credential is not None:
-            if self._credentials_dir is None:
-                self._notes.append(
-                    f"{place} token: credential {source.credential!r} is handed over "
-                    "by systemd and was not looked at"
-                )
-                return source
-            source = TokenSource(file=self._credentials_dir / source.credential)
-        return source if self._is_secret(place, source) else None
-
-    def _is_secret(self, place: Place, source: TokenSource) -> bool:
-        path = source.file
-        if path is None:
-            return False
-        try:
-            mode = path.stat().st_mode
-            source.read()
-        except OSError as err:
-            self._mistakes.add(
-                place,
-                "token",
-                f"{path}: {err.strerror}; put the token there, or add "
-                f"LoadCredential= to the service",
-            )
-        except ConfigError as err:
-            self._mistakes.add(place, "token", str(err))
-        else:
-            if not mode & stat.S_IRWXO:
-                return True
-            self._mistakes.add(
-                place, "token", f"{path} is open to everybody; run: chmod o= {path}"
-            )
-        return False
-
-    def _check_url(self, place: Place, url: str) -> None:
-        try:
-            urlsplit(url).port  # noqa: B018 - raises what is wrong with it
-        except ValueError as err:
-            self._mistakes.add(place, "versions_url", f"expected a URL: {err}", url)
-
-    # ---- combinations -------------------------------------------------------------
-
-    def _check_combinations(
-        self, authorization: AuthorizationConfig, upstreams: Sequence[Upstream]
-    ) -> None:
-        """Refuse what cannot work together."""
-        if authorization.offline is not OfflineMode.ALLOW_UNKNOWN:
-            return
-        if not any(
-            item.config.authorize_unknown
-            and item.config.country_code
-            and item.config.party_id
-            for item in upstreams
-        ):
-            self._mistakes.add(
-                Place("authorization"),
-                "offline",
-                "needs an [[upstream]] with authorize_unknown = true and its "
-                "country_code and party_id, to book unknown cards on",
-                authorization.offline.value,
-            )
-
-    def _check_shared_paths(
-        self, evses: Sequence[Evse], readers: Sequence[Reader]
-    ) -> None:
-        """Refuse one device or pipe that two drivers would fight over."""
-        users: dict[Path, str] = {}
-        tables = [
-            (Place("evse", number), "charger", f"charger of {evse.uid}", evse.charger)
-            for number, evse in enumerate(evses, start=1)
-        ]
-        for number, reader in enumerate(readers, start=1):
-            place = Place("reader", number)
-            indicator = f"indicator of {reader.name}"
-            tables += [
-                (place, "driver", f"reader {reader.name}", reader.reader),
-                (place, "indicator", indicator, reader.indicator),
-            ]
-        for place, key, user, table in tables:
-            for path in _paths_in(table.options):
-                if path in users:
-                    problem = f"{path} is used by the {users[path]} and the {user}"
-                    self._mistakes.add(place, key, problem)
-                users.setdefault(path, user)
-
-
-def _paths_in(options: object) -> list[Path]:
-    """Every path among a driver's options; drivers describe them as dataclasses."""
-    if not is_dataclass(options) or isinstance(options, type):
-        return []
-    values = (getattr(options, item.name) for item in dataclass_fields(options))
-    return [value for value in values if isinstance(value, Path)]

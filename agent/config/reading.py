@@ -181,10 +181,9 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any field type
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description
     kind = _bare(kind)
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
-    choices = choices or [
-        choice.value for choice in getattr(kind, "__members__", {}).values()
-    ]
+    choices = [choice.value for choice in getattr(kind, "__members__", {}).values()]
+    if get_origin(kind) is Literal:
+        choices = list(get_args(kind))
     if choices:
         return "one of " + ", ".join(f'"{choice}"' for choice in choices)
     if get_origin(kind) is list:

@@ -113,10 +113,9 @@ class EvseConfig(Struct, frozen=True, kw_only=True):
 
 
 class ReaderConfig(Struct, frozen=True, kw_only=True):
-    """[[reader]]: one card reader; the keys of its driver stand beside these."""
+    """[[reader]]: one card reader; its driver's name and keys stand beside these."""
 
     name: Name
-    driver: str
     evses: list[str] | None = None
     indicator: Indicator = field(default_factory=lambda: {"driver": "none"})
 

@@ -67,6 +67,7 @@ class DeliveryLoop:
         self._health = health
         self._news = asyncio.Event()
         self._failures_in_a_row = 0
+        self._journal_failures = 0
         self._sink_rests_until = 0.0
         self._running: set[str] = set()
         self._attempts: dict[str, int] = {}
@@ -95,12 +96,15 @@ class DeliveryLoop:
     async def _find_due(self) -> list[Report]:
         """Look what is due; a journal that cannot be read is asked again later."""
         try:
-            return await self._due()
+            due = await self._due()
         except STORE_ERRORS as err:
-            self._failures_in_a_row += 1
-            self._rest(self._backoff.delay_s(self._failures_in_a_row))
-            self._health.bad(f"reporting to {self._sink.name}", str(err))
+            self._journal_failures += 1
+            self._rest(self._backoff.delay_s(self._journal_failures))
+            self._health.bad("outbox", str(err))
             return []
+        self._journal_failures = 0
+        self._health.good("outbox")
+        return due
 
     async def _due(self) -> list[Report]:
         now = asyncio.get_running_loop().time()

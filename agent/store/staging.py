@@ -72,6 +72,11 @@ class Staging:
             return self._newest
         return min(self._newest, self._begun_at)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the crawl has been through; then only a new one makes sense."""
+        return self.position is None and self.seen > 0
+
     def append(
         self,
         tokens: Sequence[Token],
@@ -86,10 +91,10 @@ class Staging:
         the server's own time.
         """
         seen = self.seen + listed
-        newest = max(
-            (token.last_updated for token in tokens), default=self._newest or _EPOCH
-        )
-        newest = max(newest, self._newest or _EPOCH)
+        times = [token.last_updated for token in tokens]
+        if self._newest is not None:
+            times.append(self._newest)
+        newest = max(times, default=None)
         begun_at = self._begun_at or served_at
         with self.transaction():
             self.connection.executemany(INSERT, self._codec.rows(tokens))
@@ -175,7 +180,7 @@ class Staging:
         owner, self.position, self.seen, newest, begun_at = self.connection.execute(
             "SELECT boot_id, position, seen, newest, begun_at FROM crawl"
         ).fetchone()
-        if owner != boot_id:
+        if owner != boot_id or self.is_read:
             raise StoreCorruptError(f"{self.path} cannot be resumed: {owner}")
         self._newest = _from_milliseconds(newest)
         self._begun_at = _from_milliseconds(begun_at)

@@ -129,6 +129,8 @@ class Whitelist:
     def stage(self, upstream: str) -> Staging:
         """Begin a full synchronisation, or go on with the one that was cut."""
         with self._writing:
+            if upstream in self._staging and self._staging[upstream].is_read:
+                self.abandon(upstream)
             if upstream not in self._staging:
                 path = self._state_dir / f"whitelist-staged-{upstream}.db"
                 self._staging[upstream] = Staging(

@@ -45,6 +45,7 @@ from agent.domain.uid import Technology, Uid
 from tests.agent.domain.shell import Box, Shell
 from tests.fakes.cards import token_of, uid_of
 
+CLOCK = {"a day back": timedelta(days=-1), "an hour on": timedelta(hours=1)}
 READERS = {"left": ("E1",), "both": ("E1", "E2"), "right": ("E3", "E2")}
 
 readers = st.sampled_from(sorted(READERS))
@@ -55,6 +56,7 @@ moments = st.sampled_from([0.1, 1.9, 2.0, 4.0, 5.0, 30.0, 60.0, 61.0, 4000.0])
 modes = st.builds(
     Modes, st.sampled_from(OnlineMode), st.sampled_from(OfflineMode), st.booleans()
 )
+seldom = st.sampled_from([False] * 7 + [True])
 kinds = st.none() | st.tuples(st.sampled_from(WhitelistType), st.booleans())
 
 
@@ -79,6 +81,7 @@ class StationMachine(RuleBasedStateMachine):
         super().__init__()
         self.whitelist: dict[str, Token | None] = {}
         self.taps = 0
+        self.slow = False
 
     @initialize(modes=modes, select=st.sampled_from(Select), tap_to_stop=st.booleans())
     def start(self, modes: Modes, select: Select, *, tap_to_stop: bool) -> None:
@@ -105,22 +108,20 @@ class StationMachine(RuleBasedStateMachine):
         else:
             self.whitelist[card] = token_of(card, kind[0], valid=kind[1])
 
-    @rule(card=cards, reader=readers, lifted=st.booleans(), damaged=st.booleans())
-    def tap(self, card: str, reader: str, *, lifted: bool, damaged: bool) -> None:
+    @rule(card=cards, reader=readers, left=seldom, damaged=seldom)
+    def tap(self, card: str, reader: str, *, left: bool, damaged: bool) -> None:
         """A driver lays a card on, and most take it away again."""
         token = self.whitelist.get(card, token_of(card))
         self._tap(uid_of(card), reader, token, lookup_failed=damaged)
-        if lifted:
+        if not left:
             self.shell.send(CardLifted(reader, "0"))
 
-    @rule(raw=st.binary(max_size=5), reader=readers)
-    def tap_no_card(self, raw: bytes, reader: str) -> None:
-        """A phone, a torn read or a foreign card."""
-        self._tap(Uid.from_bytes(raw), reader, None)
-
-    @rule(reader=readers)
-    def tap_unread(self, reader: str) -> None:
-        """Something that gives no number."""
+    @rule(raw=st.none() | st.binary(max_size=5), reader=readers)
+    def tap_no_card(self, raw: bytes | None, reader: str) -> None:
+        """A phone, a torn read, a foreign card, or something without a number."""
+        if raw is not None:
+            self._tap(Uid.from_bytes(raw), reader, None)
+            return
         self.taps += 1
         self.shell.send(CardUnread(tap_id=f"T{self.taps}", reader=reader))
 
@@ -146,6 +147,7 @@ class StationMachine(RuleBasedStateMachine):
                 lookup_failed=lookup_failed,
             )
         )
+        self._obey_unless_slow()
 
     # ---- backends and time
 
@@ -176,21 +178,13 @@ class StationMachine(RuleBasedStateMachine):
             token = token_of("A", changed[0], valid=changed[1], group_id="FLEET")
         reply = _reply(token, verdict, limit, heard=heard)
         self.shell.send(Answered(asked.tap_id, reply))
+        self._obey_unless_slow()
 
     @rule(seconds=moments)
     def pass_time(self, seconds: float) -> None:
         """Nothing happens for a while."""
         self.shell.pass_time(timedelta(seconds=seconds))
-
-    @rule()
-    def tick(self) -> None:
-        """A Tick that nobody asked for."""
-        self.shell.send(Tick())
-
-    @rule(hours=st.sampled_from([-24, -1, 1, 24]))
-    def set_clock(self, hours: int) -> None:
-        """A time server corrects the wall clock."""
-        self.shell.clock.set_wall(timedelta(hours=hours))
+        self._obey_unless_slow()
 
     # ---- vehicles and chargers
 
@@ -206,6 +200,13 @@ class StationMachine(RuleBasedStateMachine):
         self._box(evse_uid).connected = True
         if self._reachable(evse_uid):
             self.shell.send(VehicleConnected(evse_uid))
+        self._obey_unless_slow()
+
+    @rule(evse_uid=evses, card=cards, reader=readers)
+    def arrive(self, evse_uid: str, card: str, reader: str) -> None:
+        """Plug in and tap, as most drivers do."""
+        self.plug(evse_uid)
+        self.tap(card, reader, left=False, damaged=False)
 
     @rule(evse_uid=evses)
     def unplug(self, evse_uid: str) -> None:
@@ -213,46 +214,56 @@ class StationMachine(RuleBasedStateMachine):
         self._box(evse_uid).connected = False
         if self._reachable(evse_uid):
             self.shell.send(VehicleDisconnected(evse_uid))
+        self._obey_unless_slow()
 
-    @rule(evse_uid=evses, add=st.integers(0, 5000), reset=st.booleans())
+    @rule(evse_uid=evses, add=st.integers(1, 5000), reset=seldom)
     def meter(self, evse_uid: str, add: int, *, reset: bool) -> None:
         """The register moves while energy flows, and rarely starts anew."""
         box = self._box(evse_uid)
-        box.wh = 0 if reset and add == 0 else box.wh + add * box.enabled
+        box.wh = 0 if reset else box.wh + add * box.enabled
         if self._reachable(evse_uid):
             self.shell.send(MeterRead(evse_uid, box.wh))
-
-    @rule(evse_uid=evses)
-    def fault(self, evse_uid: str) -> None:
-        """A fault, possibly a second one."""
-        self._box(evse_uid).fault = "GFCI"
-        if self._reachable(evse_uid):
-            self.shell.send(ChargerFaulted(evse_uid, "GFCI"))
-
-    @rule(evse_uid=evses)
-    def clear(self, evse_uid: str) -> None:
-        """The fault is gone, or there was none."""
-        self._box(evse_uid).fault = None
-        if self._reachable(evse_uid):
-            self.shell.send(ChargerCleared(evse_uid))
 
     def _commanded(self) -> list[str]:
         return [uid for uid, box in self.shell.boxes.items() if box.commands]
 
-    @precondition(lambda self: self._commanded())
-    @rule(obeys=st.integers(0, 3), data=st.data())
-    def work(self, obeys: int, data: st.DataObject) -> None:
-        """A charger carries out its oldest command, or fails at it."""
-        evse_uid = data.draw(st.sampled_from(self._commanded()))
-        if obeys:
-            self.shell.obey(evse_uid)
-        else:
-            self.shell.disobey(evse_uid)
+    def _obey_unless_slow(self) -> None:
+        while not self.slow and (commanded := self._commanded()):
+            self.shell.obey(commanded[0])
 
-    @rule(evse_uid=evses)
-    def lose(self, evse_uid: str) -> None:
+    @precondition(lambda self: self._commanded())
+    @rule(fails=st.booleans(), data=st.data())
+    def work(self, data: st.DataObject, *, fails: bool) -> None:
+        """A slow charger carries out its oldest command, or fails at it."""
+        evse_uid = data.draw(st.sampled_from(self._commanded()))
+        if fails:
+            self.shell.disobey(evse_uid)
+        else:
+            self.shell.obey(evse_uid)
+
+    # ---- what goes wrong
+
+    @rule(slow=st.booleans())
+    def slow_down(self, *, slow: bool) -> None:
+        """Chargers take their time from now on, or none."""
+        self.slow = slow
+        self._obey_unless_slow()
+
+    @rule(evse_uid=evses, comes=st.booleans())
+    def fault(self, evse_uid: str, *, comes: bool) -> None:
+        """A fault comes, or goes if there is one."""
+        self._box(evse_uid).fault = "GFCI" if comes else None
+        if self._reachable(evse_uid):
+            news = ChargerFaulted(evse_uid, "GFCI") if comes else None
+            self.shell.send(news or ChargerCleared(evse_uid))
+        self._obey_unless_slow()
+
+    @rule(evse_uid=evses, back=st.booleans())
+    def lose(self, evse_uid: str, *, back: bool) -> None:
         """The link to a charger breaks, and with it the commands under way."""
         self.shell.lose(evse_uid)
+        if back:
+            self.find()
 
     @precondition(lambda self: not all(map(self._reachable, self.shell.evse_uids)))
     @rule()
@@ -261,22 +272,30 @@ class StationMachine(RuleBasedStateMachine):
         for evse_uid in self.shell.evse_uids:
             if not self._reachable(evse_uid):
                 self.shell.find(evse_uid)
+        self._obey_unless_slow()
 
-    # ---- disk and power
+    @rule(mishap=st.sampled_from(["disk full", "disk has room", "tick", *CLOCK]))
+    def go_wrong(self, mishap: str) -> None:
+        """The disk, the wall clock, or a Tick that nobody asked for."""
+        match mishap:
+            case "disk full" | "disk has room":
+                self.shell.disk_full = mishap == "disk full"
+            case "tick":
+                self.shell.send(Tick())
+            case _:
+                self.shell.clock.set_wall(CLOCK[mishap])
 
-    @rule(full=st.booleans())
-    def fill_disk(self, *, full: bool) -> None:
-        """The disk fills up or has room again."""
-        self.shell.disk_full = full
-
-    @rule(dark_s=st.sampled_from([1, 3600]), dead=st.booleans())
-    def cut_power(self, dark_s: int, *, dead: bool) -> None:
-        """A power cut; some chargers come back switched off."""
+    @rule(dark_s=st.sampled_from([1, 3600]), dead=st.booleans(), gone=st.none() | evses)
+    def cut_power(self, dark_s: int, *, dead: bool, gone: str | None) -> None:
+        """A power cut; chargers may come back switched off and a vehicle gone."""
         for box in self.shell.boxes.values():
             box.enabled = box.enabled and not dead
+        if gone:
+            self._box(gone).connected = False
         self.shell.restart(timedelta(seconds=dark_s))
         for evse_uid in self.shell.evse_uids:
             self.shell.find(evse_uid)
+        self._obey_unless_slow()
 
     # ---- the end of every history
 
@@ -284,7 +303,7 @@ class StationMachine(RuleBasedStateMachine):
         """Once the world is whole again, nothing is left open and nobody locked."""
         if not hasattr(self, "shell"):
             return
-        self.shell.disk_full = False
+        self.shell.disk_full = self.slow = False
         self._settle()
         for evse_uid in self.shell.evse_uids:
             if not self._reachable(evse_uid):
@@ -297,9 +316,9 @@ class StationMachine(RuleBasedStateMachine):
         self._check_nobody_is_locked()
 
     def _settle(self) -> None:
-        while commanded := self._commanded():
-            self.shell.obey(commanded[0])
+        self._obey_unless_slow()
         self.shell.pass_time(timedelta(hours=1))
+        self._obey_unless_slow()
 
     def _check_nothing_is_left(self) -> None:
         assert next_deadline(self.shell.station) is None
@@ -316,7 +335,6 @@ class StationMachine(RuleBasedStateMachine):
             self._box(evse_uid).connected = True
             self.shell.send(VehicleConnected(evse_uid))
             self._tap(uid_of(card), reader, token_of(card))
-            self.shell.obey(evse_uid)
             assert self._box(evse_uid).enabled
         self.shell.disk_full = True
         self._settle()
@@ -330,8 +348,8 @@ class StationMachine(RuleBasedStateMachine):
 
 TestStation = StationMachine.TestCase
 TestStation.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
+    max_examples=400,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -350,6 +350,5 @@ TestStation = StationMachine.TestCase
 TestStation.settings = settings(
     max_examples=400,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -17,7 +17,7 @@ from agent.domain.messages import (
     Tick,
     VehicleDisconnected,
 )
-from agent.domain.station import Station, next_deadline, restore
+from agent.domain.station import Station, next_deadline, restore, unreachable
 from agent.domain.step import step
 from agent.domain.tokens import WhitelistType
 from tests.agent.domain.story import TWO_EVSES, Story
@@ -49,6 +49,21 @@ def test_restored_station_knows_only_its_open_sessions() -> None:
     assert station.evses["E1"].session == story.rows[0]
     assert station.evses["E2"].session is None
     assert not any(evse.reachable for evse in station.evses.values())
+
+
+def test_unreachable_station_forgets_only_the_link() -> None:
+    """Sessions, grants and checks go on; no card starts until chargers are heard."""
+    story = _busy()
+    before = story.shell.station
+    story.shell.station = unreachable(before)
+    story.tap("D")
+    assert story.told("D") == ["refused no_evse_available"]
+    story.lift()
+    for evse_uid in before.evses:
+        story.find(evse_uid)
+    after = story.shell.station
+    assert (after.evses, after.grants) == (before.evses, before.grants)
+    assert after.checks == before.checks
 
 
 def test_next_deadline_is_the_earliest() -> None:

@@ -43,5 +43,5 @@ class SystemClock:
 
     def _kernel_is_synchronized(self) -> bool:
         """Ask the kernel, whom every time daemon tells (adjtimex(2))."""
-        state = self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-        return bool(state != _TIME_ERROR)
+        state = int(self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))
+        return 0 <= state < _TIME_ERROR  # It is -1 when we may not even ask.

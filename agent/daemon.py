@@ -22,6 +22,7 @@ from agent.clock import SystemClock
 from agent.commands import Commands
 from agent.config import load_config
 from agent.control import SOCKET, ControlServer
+from agent.domain.messages import ReadersStarting
 from agent.errors import AgentError, ConfigError, StoreCorruptError
 from agent.events import EventLog
 from agent.health import Health
@@ -100,6 +101,7 @@ class Daemon:
             server = ControlServer(self.config.station.state_dir / SOCKET, commands)
             await stack.enter_async_context(server.running())
             stack.push_async_callback(self._drain)
+            self.runner.post(ReadersStarting())
             for reader in self.readers.values():
                 await self._start(stack, reader.run())
             await self._start(stack, service.feed_watchdog(self._find_stuck))
@@ -196,13 +198,7 @@ class Daemon:
         if memory is not None and memory.station.evses.keys() == set(self.chargers):
             self.runner.resume(memory)
             return
-        self.runner.restore(open_sessions)
-        for session in open_sessions:
-            if session.evse_uid not in self.chargers:
-                self.health.bad(
-                    f"session {session.id}",
-                    f"its EVSE {session.evse_uid} is no longer configured",
-                )
+        await self.runner.restore(open_sessions)
 
     async def _start(
         self, stack: AsyncExitStack, routine: Coroutine[None, None, None]

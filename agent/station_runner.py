@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
+from msgspec.structs import replace
+
 from agent.domain.messages import (
     Answered,
     AskUpstream,
@@ -26,6 +28,7 @@ from agent.domain.messages import (
     Show,
     Tick,
 )
+from agent.domain.recovery import end_orphans
 from agent.domain.station import (
     Settings,
     Station,
@@ -109,9 +112,12 @@ class StationRunner:
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._unrecorded: list[tuple[Record, str]] = []
 
-    def restore(self, open_sessions: Sequence[Session]) -> None:
+    async def restore(self, open_sessions: Sequence[Session]) -> None:
         """Begin where the journal says the station was."""
         self.station = restore(self._chargers, open_sessions)
+        orphans = end_orphans(self._chargers, open_sessions, self._clock.now())
+        if not await self._record(orphans):
+            self._unrecorded += [(record, self._new_id()) for record in orphans]
 
     def memory(self) -> Memory:
         """What a successor needs to go on without a break."""
@@ -155,7 +161,7 @@ class StationRunner:
 
     async def _handle(self, message: Input | None, group: asyncio.TaskGroup) -> None:
         """Take one step: compute, make durable, act."""
-        context = Context(now=self._clock.now(), fresh_id=self._new_id())
+        context = Context(now=self._clock.now(), new_id=self._new_id)
         tick = message or Tick()
         before = self.station
         after, effects = step(before, tick, self.settings, context)
@@ -163,9 +169,7 @@ class StationRunner:
         if (records or self._unrecorded) and not await self._record(records):
             # The same step again, knowing that nothing can be written: starts are
             # refused, stops happen, and what they record is kept for later.
-            context = Context(
-                now=context.now, fresh_id=context.fresh_id, storage_ok=False
-            )
+            context = replace(context, storage_ok=False)
             after, effects = step(before, tick, self.settings, context)
             self._unrecorded += [
                 (effect, self._new_id())

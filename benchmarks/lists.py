@@ -39,6 +39,7 @@ def build_whitelist(directory: Path, size: int) -> Whitelist:
     whitelist = open_whitelist(directory)
     staging = whitelist.stage(UPSTREAM)
     for start in range(0, size, _PAGE):
-        staging.append(domain_tokens(start, min(start + _PAGE, size)))
+        tokens = domain_tokens(start, min(start + _PAGE, size))
+        staging.append(tokens, f"{start}", listed=len(tokens))
     whitelist.swap(UPSTREAM)
     return whitelist

@@ -89,7 +89,7 @@ async def _run(directory: Path) -> tuple[list[float], list[float]]:
         new_id=lambda: f"id-{next(ids)}",
         health=Health(clock),
     )
-    runner.restore([])
+    await runner.restore([])
     charger.runner = runner
     task = asyncio.create_task(runner.run())
     runner.post(

@@ -48,6 +48,9 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
+SECRET_KEY = "token"  # noqa: S105 - the inner table whose values are never shown
+
+
 class Place(NamedTuple):
     """A table of the file: its name, its number among its like, an inner table."""
 
@@ -111,7 +114,8 @@ def read_struct(
             try:
                 values[key] = _convert(table[key], kind, base_dir)
             except ValueError as err:
-                value = ... if _extra(kind, "secret") else table[key]
+                secret = place.key == SECRET_KEY or _extra(kind, "secret")
+                value = ... if secret else table[key]
                 mistakes.add(place, prefix + key, str(err), value)
         elif required:
             mistakes.add(place, prefix + key, f"missing; expected {_describe(kind)}")
@@ -201,9 +205,8 @@ def _unknown(key: str, known: Iterable[str]) -> str:
 
 def _show(value: object) -> str:
     """Print a value as TOML would, shortened."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    # JSON's escapes are TOML's, and keep control characters from the terminal.
+    text = msgspec.json.encode(value, enc_hook=str).decode()
     return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - one line
 
 

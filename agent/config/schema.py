@@ -205,14 +205,13 @@ class Config(Struct, frozen=True, kw_only=True):
         unknown = [
             item.config for item in self.upstreams if item.config.authorize_unknown
         ]
-        owner = next(
-            (
-                Owner(item.name, item.country_code, item.party_id)
-                for item in unknown
-                if item.country_code and item.party_id
-            ),
-            None,
-        )
+        owners = {
+            item.config.name: Owner(
+                item.config.name, item.config.country_code, item.config.party_id
+            )
+            for item in self.upstreams
+            if item.config.country_code and item.config.party_id
+        }
         return Settings(
             readers={reader.name: reader.evses for reader in self.readers},
             modes=Modes(rules.online, rules.offline, ask_unknown=bool(unknown)),
@@ -223,5 +222,8 @@ class Config(Struct, frozen=True, kw_only=True):
             select=rules.select,
             meter_every=self.reporting.meter_every,
             report_every=self.reporting.update_every,
-            unknown_owner=owner,
+            owners=owners,
+            unknown_owner=next(
+                (owners[item.name] for item in unknown if item.name in owners), None
+            ),
         )

@@ -29,6 +29,7 @@ from agent.domain.sessions import (
 )
 from agent.domain.station import Claim, Evse, Pending, Turn
 from agent.domain.tokens import TokenType
+from agent.domain.uid import Uid
 
 if TYPE_CHECKING:
     from agent.domain.policy import Allow
@@ -48,7 +49,8 @@ def start(
     turn.change(
         evse.uid,
         session=session,
-        pending=Pending(claim=claim, from_grant=from_grant),
+        pending=Pending(claim=claim, from_grant=from_grant, info=allow.info),
+        served=True,
         recorded_at=turn.now.monotonic,
         reported_at=turn.now.monotonic,
     )
@@ -61,7 +63,7 @@ def _new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
     token = allow.token
     upstream, cdr_token = _book_on(turn.settings, claim, allow)
     return Session(
-        id=turn.fresh_id,
+        id=turn.new_id(),
         evse_uid=evse.uid,
         reader=claim.reader,
         card=claim.uid.value,
@@ -76,6 +78,7 @@ def _new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
         flagged=allow.flagged,
         meter_start_wh=evse.wh,
         meter_wh=evse.wh,
+        meter_at=None if evse.wh is None else turn.now,
     )
 
 
@@ -90,9 +93,9 @@ def _book_on(settings: Settings, claim: Claim, allow: Allow) -> tuple[str, CdrTo
             type=token.type,
             contract_id=token.contract_id,
         )
-    owner = settings.unknown_owner
+    owner = settings.owner_of(allow)
     if owner is None:
-        raise ValueError("an unknown card was allowed, but no party is to be told")
+        raise ValueError("a card without a token was permitted, with nobody to book on")
     return owner.upstream, CdrToken(
         country_code=owner.country_code,
         party_id=owner.party_id,
@@ -112,13 +115,15 @@ def lock(turn: Turn, claim: Claim) -> None:
 def on_enabled(turn: Turn, evse_uid: str, session_id: str) -> None:
     """The charger confirmed: the tap, or its grant, has started a session."""
     evse = turn.evses[evse_uid]
-    if evse.session is None or evse.session.id != session_id:
-        return
-    _tell_started(turn, evse)
-    turn.show_at(evse_uid, Signal.CHARGING)
+    if evse.session is None:
+        # Whatever has ended it meanwhile: no energy without a session.
+        turn.do(DisableEnergy(evse_uid))
+    elif evse.session.id == session_id and evse.session.stop_reason is None:
+        tell_started(turn, evse)
+        turn.show_state(evse_uid)
 
 
-def _tell_started(turn: Turn, evse: Evse) -> None:
+def tell_started(turn: Turn, evse: Evse) -> None:
     """Emit the outcome of the tap or grant that started this session, once."""
     session, pending = evse.session, evse.pending
     if session is None or pending is None or session.stop_reason is not None:
@@ -135,6 +140,7 @@ def _tell_started(turn: Turn, evse: Evse) -> None:
         outcome=Outcome.STARTED,
         decided_by=session.decided_by,
         auth_method=session.auth_method,
+        info=pending.info,
         flagged=session.flagged,
     )
 
@@ -156,11 +162,13 @@ def on_enable_failed(turn: Turn, evse_uid: str, session_id: str, reason: str) ->
         session_id=session_id,
         outcome=Outcome.CHARGER_FAILED if pending else None,
         decided_by=session.decided_by,
+        auth_method=session.auth_method,
         info=reason,
     )
     evse = turn.change(evse_uid, pending=None)
     stop(turn, evse, StopReason.CHARGER_FAILED)
-    turn.show_at(evse_uid, Signal.ERROR)
+    if pending is not None:
+        turn.show(pending.claim.reader, Signal.REFUSED)
 
 
 def on_meter(turn: Turn, reading: MeterRead) -> None:
@@ -186,7 +194,7 @@ def stop(
     """Decide to stop: written down, then energy off; the meter has the last word."""
     if evse.session is None or evse.session.stop_reason is not None:
         return
-    _tell_started(turn, evse)
+    tell_started(turn, evse)
     session = request_stop(evse.session, reason, turn.now)
     pending = Pending(claim=claim) if claim else None
     turn.change(evse.uid, session=session, pending=pending)
@@ -224,22 +232,24 @@ def close(turn: Turn, evse: Evse, ended: Session, pending: Pending | None) -> No
         EventKind.SESSION_STOPPED,
         pending.claim if pending else None,
         tap_id=pending.claim.tap_id if pending else None,
+        reader=ended.reader,
         evse_uid=evse.uid,
         session_id=ended.id,
+        uid=Uid(ended.card),
         outcome=Outcome.STOPPED if pending else None,
         reason=ended.stop_reason,
         decided_by=DecidedBy.LOCAL,
+        auth_method=ended.auth_method,
         energy_wh=ended.energy_wh,
     )
-    plugged = evse.plugged_at is not None
-    turn.show_at(evse.uid, Signal.LOCKED if plugged else Signal.READY)
+    turn.show_state(evse.uid)
 
 
 def on_disconnected(turn: Turn, evse_uid: str) -> None:
     """Unplugging always ends the session, and clears the way for the next."""
-    evse = turn.change(evse_uid, plugged_at=None)
+    evse = turn.change(evse_uid, plugged_at=None, served=False)
     if evse.session is None:
-        turn.show_at(evse_uid, Signal.READY)
+        turn.show_state(evse_uid)
     stop(turn, evse, StopReason.EV_DISCONNECTED)
 
 
@@ -247,11 +257,4 @@ def on_fault(turn: Turn, evse_uid: str, name: str) -> None:
     """A fault ends the session; clearing it later does not restart anything."""
     evse = turn.change(evse_uid, fault=name)
     stop(turn, evse, StopReason.FAULT)
-    turn.show_at(evse_uid, Signal.ERROR)
-
-
-def on_cleared(turn: Turn, evse_uid: str) -> None:
-    """The EVSE can be used again."""
-    evse = turn.change(evse_uid, fault=None)
-    plugged = evse.plugged_at is not None
-    turn.show_at(evse_uid, Signal.LOCKED if plugged else Signal.READY)
+    turn.show_state(evse_uid)

@@ -15,26 +15,39 @@ if TYPE_CHECKING:
     from agent.domain.policy import Allow
 
 
-def permit(turn: Turn, claim: Claim, allow: Allow) -> None:
-    """Use a permission: start where a vehicle waits, else wait for a plug-in."""
-    available = turn.available_to(claim.reader)
+def permit(
+    turn: Turn, claim: Claim, allow: Allow, within: tuple[str, ...] | None = None
+) -> None:
+    """Use a permission: start where a vehicle waits, else wait for a plug-in.
+
+    `within` are the EVSEs that were asked about, None for all of the reader's.
+    """
+    if allow.token is None and turn.settings.owner_of(allow) is None:
+        # Allowed, but there is nobody whom the session could be booked on.
+        turn.refuse(claim, Refuse(Refusal.MISCONFIGURED, allow.decided_by))
+        return
+    asked = within or turn.settings.readers[claim.reader]
+    available = [evse for evse in turn.available_to(claim.reader) if evse.uid in asked]
     if not available:
         turn.refuse(claim, Refuse(Refusal.NO_EVSE_AVAILABLE, DecidedBy.LOCAL))
         return
     # The answer's restriction is applied before choosing, never to the choice.
-    allowed = [
-        evse
-        for evse in available
-        if not allow.evse_uids or evse.uid.casefold() in allow.evse_uids
-    ]
-    if not allowed:
+    allowed = [uid for uid in asked if _is_allowed(uid, allow)]
+    free = [evse for evse in available if evse.uid in allowed]
+    if not free:
         turn.refuse(claim, Refuse(Refusal.WRONG_EVSE, allow.decided_by))
         return
-    plugged = [evse for evse in allowed if evse.plugged_at is not None]
+    plugged = [evse for evse in free if evse.plugged_at is not None]
+    # A vehicle that has had its session is taken only if no other one waits.
+    plugged = [evse for evse in plugged if not evse.served] or plugged
     if plugged:
         charging.start(turn, _choose(plugged, turn.settings.select), claim, allow)
     else:
-        _grant(turn, claim, allow, tuple(evse.uid for evse in allowed))
+        _grant(turn, claim, allow, tuple(allowed))
+
+
+def _is_allowed(evse_uid: str, allow: Allow) -> bool:
+    return not allow.evse_uids or evse_uid.casefold() in allow.evse_uids
 
 
 def _choose(plugged: list[Evse], select: Select) -> Evse:
@@ -101,15 +114,30 @@ def expire(turn: Turn) -> None:
 
 
 def on_connected(turn: Turn, evse_uid: str) -> None:
-    """Take a plug-in: the longest waiting grant that allows this EVSE starts here."""
-    if turn.evses[evse_uid].plugged_at is not None:
-        return  # A vehicle that pauses is connected, too, and was before.
-    evse = turn.change(evse_uid, plugged_at=turn.now.monotonic)
-    if evse.session is not None or evse.fault is not None:
+    """Take a plug-in; a vehicle that pauses is connected, too, and was before."""
+    if turn.evses[evse_uid].plugged_at is None:
+        turn.change(evse_uid, plugged_at=turn.now.monotonic, served=False)
+        use_grant(turn, evse_uid)
+        if turn.evses[evse_uid].session is None:
+            turn.show_state(evse_uid)
+
+
+def on_cleared(turn: Turn, evse_uid: str) -> None:
+    """The EVSE can be used again, by whoever has been waiting for it."""
+    turn.change(evse_uid, fault=None)
+    use_grant(turn, evse_uid)
+    if turn.evses[evse_uid].session is None:
+        turn.show_state(evse_uid)
+
+
+def use_grant(turn: Turn, evse_uid: str) -> None:
+    """Let the longest waiting grant for this EVSE have the vehicle that waits there."""
+    evse = turn.evses[evse_uid]
+    ready = evse.reachable and evse.fault is None and evse.session is None
+    if not ready or evse.plugged_at is None or evse.served:
         return
     for grant in turn.grants:
         if evse_uid in grant.evse_uids:
             turn.grants.remove(grant)
             charging.start(turn, evse, grant.claim, grant.allow, from_grant=True)
             return
-    turn.show_at(evse_uid, Signal.LOCKED)

@@ -6,6 +6,7 @@ it happens, which is how "durable first, then act" is written down.
 
 from __future__ import annotations
 
+from collections.abc import Callable  # noqa: TC003 - msgspec reads the annotations
 from datetime import timedelta  # noqa: TC003 - msgspec reads the annotations
 from enum import Enum
 
@@ -143,6 +144,10 @@ class DisableFailed(Struct, frozen=True):
     reason: str
 
 
+class ReadersStarting(Struct, frozen=True):
+    """Cards that lie on the readers are about to be read as if they had been tapped."""
+
+
 class Tick(Struct, frozen=True):
     """Time passed; sent when `next_deadline` is due."""
 
@@ -163,6 +168,7 @@ Input = (
     | EnableFailed
     | EnergyDisabled
     | DisableFailed
+    | ReadersStarting
     | Tick
 )
 
@@ -170,13 +176,13 @@ Input = (
 class Context(Struct, frozen=True, kw_only=True):
     """What one step may use from the world.
 
-    `fresh_id` is unused so far and becomes the id of the session that this step may
-    start. `storage_ok` is False when recording the same step's effects just failed:
-    starts are refused then and stops happen all the same.
+    `new_id` names the sessions that this step may start. `storage_ok` is
+    False when recording the same step's effects just failed: starts are refused then
+    and stops happen all the same.
     """
 
     now: Instant
-    fresh_id: str
+    new_id: Callable[[], str]
     storage_ok: bool = True
 
 

@@ -46,7 +46,8 @@ class Modes(Struct, frozen=True):
 class Allow(Struct, frozen=True):
     """Charge; `revalidate` asks in the background, `flagged` marks an unknown card.
 
-    `token` is the freshest known, None for an unknown card allowed by policy.
+    `token` is the freshest known, None if nobody has told us any; `upstream` is who
+    answered, None if nobody was asked.
     """
 
     token: Token | None
@@ -57,6 +58,7 @@ class Allow(Struct, frozen=True):
     evse_uids: frozenset[str] = frozenset()
     authorization_reference: str | None = None
     info: str | None = None
+    upstream: str | None = None
 
 
 class Ask(Struct, frozen=True):
@@ -135,6 +137,7 @@ def _obey(listed: Token | None, answer: Answer) -> Decision:
         evse_uids=answer.evse_uids,
         authorization_reference=answer.authorization_reference,
         info=answer.info,
+        upstream=answer.upstream,
     )
 
 

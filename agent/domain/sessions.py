@@ -40,10 +40,11 @@ class Session(Struct, frozen=True, kw_only=True):
     """One session; `energy_wh` and `last_updated` never go backwards.
 
     `card` is the canonical uid, for stopping; `upstream` is the connection that is
-    told. `stop_reason` is set when stopping was decided, `ended_at` when energy was
-    off. `meter_wh` is the register's last reading and `meter_start_wh` its first;
-    both are None while there is no meter. `flagged` marks an unknown card that was
-    allowed by policy, `end_estimated` an end reconstructed after a power cut.
+    told. `stop_reason` and `stop_at` are set when stopping was decided, `ended_at` when
+    energy was off. `meter_wh` is the register's last reading, taken at `meter_at`, and
+    `meter_start_wh` its first; all are None while there is no meter. `flagged` marks an
+    unknown card that was allowed by policy, `end_estimated` an end reconstructed after
+    a power cut.
     """
 
     id: str
@@ -63,6 +64,8 @@ class Session(Struct, frozen=True, kw_only=True):
     meter_start_wh: int | None = None
     meter_wh: int | None = None
     energy_wh: int = 0
+    meter_at: Instant | None = None
+    stop_at: Instant | None = None
     ended_at: Instant | None = None
     stop_reason: StopReason | None = None
     end_estimated: bool = False
@@ -84,15 +87,14 @@ class Session(Struct, frozen=True, kw_only=True):
 def add_reading(session: Session, register_wh: int, now: Instant) -> Session:
     """Take a register reading; a register that ran backwards adds no energy."""
     before = session.meter_wh
+    session = replace(session, meter_wh=register_wh, meter_at=now)
     if before is None:
-        return replace(session, meter_start_wh=register_wh, meter_wh=register_wh)
-    energy = session.energy_wh + max(register_wh - before, 0)
-    if energy == session.energy_wh:
-        return replace(session, meter_wh=register_wh)
+        return replace(session, meter_start_wh=register_wh)
+    if register_wh <= before:
+        return session
     return replace(
         session,
-        meter_wh=register_wh,
-        energy_wh=energy,
+        energy_wh=session.energy_wh + register_wh - before,
         last_updated=max(session.last_updated, now.wall),
     )
 
@@ -102,17 +104,24 @@ def request_stop(session: Session, reason: StopReason, now: Instant) -> Session:
     return replace(
         session,
         stop_reason=reason,
+        stop_at=now,
         last_updated=max(session.last_updated, now.wall),
     )
 
 
-def end(session: Session, now: Instant, *, estimated: bool = False) -> Session:
-    """Close a session that was to stop; one whose charger failed becomes INVALID."""
-    invalid = session.stop_reason is StopReason.CHARGER_FAILED
+def end(session: Session, at: Instant, *, estimated: bool = False) -> Session:
+    """Close a session that was to stop.
+
+    One that never delivered because its charger failed becomes INVALID. The end is
+    start plus duration, so that a clock set back meanwhile cannot put it before.
+    """
+    invalid = session.stop_reason is StopReason.CHARGER_FAILED and not session.energy_wh
+    started_at = session.started_at
+    ended_at = replace(at, wall=started_at.wall + at.since(started_at))
     return replace(
         session,
         status=SessionStatus.INVALID if invalid else SessionStatus.COMPLETED,
-        ended_at=now,
+        ended_at=ended_at,
         end_estimated=estimated,
-        last_updated=max(session.last_updated, now.wall),
+        last_updated=max(session.last_updated, ended_at.wall),
     )

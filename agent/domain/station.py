@@ -42,7 +42,11 @@ class Owner(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The rules' parameters; `readers` lists each reader's EVSEs in order."""
+    """The rules' parameters; `readers` lists each reader's EVSEs in order.
+
+    `owners` are the parties behind the upstreams, where they are known, and
+    `unknown_owner` the one that cards in no list are booked on.
+    """
 
     readers: dict[str, tuple[str, ...]]
     modes: Modes = Modes()
@@ -53,7 +57,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     select: Select = Select.PLUGGED_FIRST
     meter_every: timedelta = timedelta(seconds=60)
     report_every: timedelta = timedelta(minutes=5)
+    owners: dict[str, Owner] = {}
     unknown_owner: Owner | None = None
+
+    def owner_of(self, allow: Allow) -> Owner | None:
+        """On whom a card without a token is booked: who allowed it, or by policy."""
+        if allow.upstream is None:
+            return self.unknown_owner
+        return self.owners.get(allow.upstream)
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -66,10 +77,14 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """A card that waits for its backend's answer until `deadline` (monotonic)."""
+    """A card that waits for its backend's answer until `deadline` (monotonic).
+
+    `evse_uids` are those that were asked about; the answer is good for no others.
+    """
 
     claim: Claim
     token: Token | None
+    evse_uids: tuple[str, ...]
     deadline: timedelta
 
 
@@ -88,11 +103,13 @@ class Grant(Struct, frozen=True, kw_only=True):
 class Pending(Struct, frozen=True, kw_only=True):
     """The outcome that is told once the charger has confirmed.
 
-    `from_grant`: the tap itself has been answered already, its grant has not.
+    `from_grant`: the tap itself has been answered already, its grant has not. `info`
+    is the eMSP's text for the driver.
     """
 
     claim: Claim
     from_grant: bool = False
+    info: str | None = None
 
 
 class Evse(Struct, frozen=True, kw_only=True):
@@ -100,12 +117,14 @@ class Evse(Struct, frozen=True, kw_only=True):
 
     `reachable` is False until its charger was found. `plugged_at` is monotonic, and
     so are `recorded_at` and `reported_at`: when the session's reading last became
-    durable, and when it was last reported.
+    durable, and when it was last reported. `served` says that the vehicle plugged in
+    has had a session already.
     """
 
     uid: str
     reachable: bool = False
     plugged_at: timedelta | None = None
+    served: bool = False
     fault: str | None = None
     wh: int | None = None
     session: Session | None = None
@@ -130,7 +149,9 @@ class Station(Struct, frozen=True, kw_only=True):
 
 def restore(evse_uids: Iterable[str], open_sessions: Iterable[Session]) -> Station:
     """Make the station as it is before any charger was heard."""
-    sessions = {session.evse_uid: session for session in open_sessions}
+    sessions: dict[str, Session] = {}
+    for session in open_sessions:
+        sessions.setdefault(session.evse_uid, session)
     return Station(
         evses={uid: Evse(uid=uid, session=sessions.get(uid)) for uid in evse_uids}
     )
@@ -163,7 +184,7 @@ class Turn:
     def __init__(self, station: Station, settings: Settings, context: Context) -> None:
         self.settings = settings
         self.now = context.now
-        self.fresh_id = context.fresh_id
+        self.new_id = context.new_id
         self.storage_ok = context.storage_ok
         self.effects: list[Effect] = []
         self.evses = dict(station.evses)
@@ -222,11 +243,17 @@ class Turn:
         """Show a signal at one reader."""
         self.do(Show(reader, signal))
 
-    def show_at(self, evse_uid: str, signal: Signal) -> None:
-        """Show a signal at every reader that serves only this EVSE."""
+    def show_state(self, evse_uid: str) -> None:
+        """Show how an EVSE is at every reader that serves it alone."""
         for reader, evse_uids in self.settings.readers.items():
             if evse_uids == (evse_uid,):
-                self.show(reader, signal)
+                self.show(reader, _signal_of(self.evses[evse_uid]))
+
+    def show_rest(self, reader: str) -> None:
+        """Show what a reader shows while nothing happens at it."""
+        evses = list(self.evses_of(reader))
+        alone = len(evses) == 1
+        self.show(reader, _signal_of(evses[0]) if alone else Signal.READY)
 
     def evses_of(self, reader: str) -> Iterator[Evse]:
         """The reader's EVSEs in their configured order."""
@@ -245,3 +272,11 @@ class Turn:
             and evse.fault is None
             and evse.uid not in bound
         ]
+
+
+def _signal_of(evse: Evse) -> Signal:
+    if evse.fault is not None or not evse.reachable:
+        return Signal.ERROR
+    if evse.session is not None:
+        return Signal.CHARGING
+    return Signal.READY if evse.plugged_at is None else Signal.LOCKED

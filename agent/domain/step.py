@@ -22,6 +22,7 @@ from agent.domain.messages import (
     EnergyEnabled,
     Input,
     MeterRead,
+    ReadersStarting,
     Tick,
     VehicleConnected,
     VehicleDisconnected,
@@ -60,7 +61,7 @@ def _handle(turn: Turn, message: Input) -> None:  # noqa: C901, PLR0912 - one li
         case ChargerFaulted(evse_uid, name):
             charging.on_fault(turn, evse_uid, name)
         case ChargerCleared(evse_uid):
-            charging.on_cleared(turn, evse_uid)
+            grants.on_cleared(turn, evse_uid)
         case ChargerLost(evse_uid):
             turn.change(evse_uid, reachable=False)
         case ChargerFound():
@@ -73,6 +74,8 @@ def _handle(turn: Turn, message: Input) -> None:  # noqa: C901, PLR0912 - one li
             charging.on_disabled(turn, evse_uid, wh)
         case DisableFailed(evse_uid, _):
             charging.on_disable_failed(turn, evse_uid)
+        case ReadersStarting():
+            recovery.on_readers_starting(turn)
         case Tick():
             pass
         case _:

@@ -64,7 +64,7 @@ def on_reply(turn: Turn, tap_id: str, reply: Reply) -> None:
     decision = decide(check.token, reply, turn.settings.modes)
     match decision:
         case Allow():
-            grants.permit(turn, check.claim, decision)
+            grants.permit(turn, check.claim, decision, check.evse_uids)
         case Refuse():
             turn.refuse(check.claim, decision)
         case Ask():
@@ -90,18 +90,10 @@ def _ignore(turn: Turn, claim: Claim, reason: Ignored) -> None:
         reason=reason,
         decided_by=DecidedBy.LOCAL,
     )
+    turn.show_rest(claim.reader)
 
 
 # ---- the rules, in their order --------------------------------------------------
-
-
-def _not_a_card(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
-    """A random or impossible number identifies nobody: never asked, never stored."""
-    problem = find_problem(tapped.uid, tapped.technology)
-    if problem is None:
-        return False
-    turn.refuse(claim, Refuse(_PROBLEM_REFUSALS[problem], DecidedBy.LOCAL))
-    return True
 
 
 def _lockout(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
@@ -110,6 +102,15 @@ def _lockout(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
     if not lying_on and (claim.reader, claim.uid) not in turn.locks:
         return False
     _ignore(turn, claim, Ignored.LOCKOUT)
+    return True
+
+
+def _not_a_card(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
+    """A random or impossible number identifies nobody: never asked, never stored."""
+    problem = find_problem(tapped.uid, tapped.technology)
+    if problem is None:
+        return False
+    turn.refuse(claim, Refuse(_PROBLEM_REFUSALS[problem], DecidedBy.LOCAL))
     return True
 
 
@@ -135,15 +136,15 @@ def _own_session(turn: Turn, claim: Claim, _: CardTapped) -> bool:
                 charging.stop(turn, evse, StopReason.LOCAL, claim)
             else:
                 _ignore(turn, claim, Ignored.ALREADY_CHARGING)
-                turn.show(claim.reader, Signal.ACCEPTED)
             return True
     return False
 
 
 def _own_grant(turn: Turn, claim: Claim, _: CardTapped) -> bool:
     """4. Tap again to cancel."""
+    here = set(turn.settings.readers[claim.reader])
     for grant in turn.grants:
-        if grant.claim.uid == claim.uid:
+        if grant.claim.uid == claim.uid and here.intersection(grant.evse_uids):
             if turn.settings.tap_to_stop:
                 grants.withdraw(turn, grant, claim)
             else:
@@ -183,10 +184,10 @@ def _policy(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
 
 def _ask(turn: Turn, claim: Claim, tapped: CardTapped) -> None:
     deadline = turn.now.monotonic + turn.settings.deadline
-    turn.checks[claim.tap_id] = Check(
-        claim=claim, token=tapped.token, deadline=deadline
-    )
     evse_uids = tuple(evse.uid for evse in turn.available_to(claim.reader))
+    turn.checks[claim.tap_id] = Check(
+        claim=claim, token=tapped.token, evse_uids=evse_uids, deadline=deadline
+    )
     turn.show(claim.reader, Signal.CHECKING)
     turn.do(
         AskUpstream(
@@ -200,8 +201,8 @@ def _ask(turn: Turn, claim: Claim, tapped: CardTapped) -> None:
 
 
 _RULES = (
-    _not_a_card,
     _lockout,
+    _not_a_card,
     _already_in_process,
     _own_session,
     _own_grant,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 
-_SEPARATORS = " :-."
+_SEPARATORS = " :-.\t\r\n"
 _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 RANDOM_UID_FIRST_BYTE = 0x08  # ISO/IEC 14443-3: a 4-byte uid made anew each time
 

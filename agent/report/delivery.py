@@ -95,8 +95,11 @@ class DeliveryLoop:
 
     async def _find_due(self) -> list[Report]:
         """Look what is due; a journal that cannot be read is asked again later."""
+        now = asyncio.get_running_loop().time()
+        if now < self._sink_rests_until:
+            return []
         try:
-            due = await self._due()
+            due = await self._due(now)
         except STORE_ERRORS as err:
             self._journal_failures += 1
             self._rest(self._backoff.delay_s(self._journal_failures))
@@ -106,11 +109,10 @@ class DeliveryLoop:
         self._health.good("outbox")
         return due
 
-    async def _due(self) -> list[Report]:
-        now = asyncio.get_running_loop().time()
+    async def _due(self, now: float) -> list[Report]:
         parallel = 1 if self._failures_in_a_row else PARALLEL_SESSIONS
         free = parallel - len(self._running)
-        if free <= 0 or now < self._sink_rests_until:
+        if free <= 0:
             return []
         self._session_rests_until = {
             session: until

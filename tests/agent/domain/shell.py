@@ -64,17 +64,16 @@ class Shell:
         self.boxes = {uid: Box() for uid in self.evse_uids}
         self.station = restore(self.evse_uids, [])
         self._unwritten: dict[str, Session] = {}
-        self._steps = 0
+        self._ids = 0
 
     def send(self, message: Input) -> None:
         """Take one step; a failed record is taken back and decided anew."""
-        self._steps += 1
-        fresh_id, now = f"S{self._steps}", self.clock.now()
+        now = self.clock.now()
         self.ledger.expect(message, self.station, now.monotonic)
-        context = Context(now=now, fresh_id=fresh_id)
+        context = Context(now=now, new_id=self._new_id)
         station, effects = step(self.station, message, self.settings, context)
         if self.disk_full and any(isinstance(effect, Record) for effect in effects):
-            context = Context(now=now, fresh_id=fresh_id, storage_ok=False)
+            context = Context(now=now, new_id=self._new_id, storage_ok=False)
             station, effects = step(self.station, message, self.settings, context)
         self.station = station
         self.effects += effects
@@ -82,6 +81,10 @@ class Shell:
         for effect in effects:
             self._perform(effect)
         self.check_energy()
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"S{self._ids}"
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -132,9 +135,7 @@ class Shell:
                 self.send(DisableFailed(evse_uid, "no link"))
 
     def lose(self, evse_uid: str) -> None:
-        """Cut the link to a charger: what it was told last has failed."""
-        while self.boxes[evse_uid].commands:
-            self.disobey(evse_uid)
+        """Cut the link to a charger; what it was told may still arrive, or fail."""
         self.send(ChargerLost(evse_uid))
 
     def find(self, evse_uid: str) -> None:

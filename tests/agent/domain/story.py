@@ -17,6 +17,7 @@ from agent.domain.messages import (
     EnableEnergy,
     Event,
     MeterRead,
+    ReadersStarting,
     Record,
     Revalidate,
     Show,
@@ -161,6 +162,7 @@ class Story:
         self.shell.restart(timedelta(seconds=dark_s))
         for evse_uid in self.shell.evse_uids:
             self.find(evse_uid)
+        self.shell.send(ReadersStarting())
 
     def _let_chargers_work(self) -> None:
         for evse_uid, box in self.shell.boxes.items():

@@ -212,6 +212,7 @@ def test_answer_hands_on_what_the_session_needs() -> None:
         evse_uids=frozenset({"e1"}),
         authorization_reference="REF-1",
         info="Welcome",
+        upstream="cpo",
     )
     assert decide(token_of("A", ALLOWED, valid=False), answer, Modes()) == expected
 

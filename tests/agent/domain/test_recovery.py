@@ -80,6 +80,7 @@ def test_74_cut_before_the_decision_to_stop_was_written() -> None:
     story.shell.disk_full = False
     story.restart()
     assert story.enabled()
+    story.pass_time(6)
     story.tap("A")
     assert story.ends == ["E1 local"]
 
@@ -191,6 +192,7 @@ def test_found_twice_starts_nothing_twice() -> None:
     story.restart()
     story.find()
     assert len(story.rows) == 1
+    story.pass_time(6)
     story.tap("A")
     assert story.ends == ["E1 local"]
 

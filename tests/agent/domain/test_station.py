@@ -14,6 +14,7 @@ from agent.domain.messages import (
     Context,
     DisableFailed,
     Input,
+    ReadersStarting,
     Tick,
     VehicleDisconnected,
 )
@@ -62,8 +63,12 @@ def test_unreachable_station_forgets_only_the_link() -> None:
     for evse_uid in before.evses:
         story.find(evse_uid)
     after = story.shell.station
-    assert (after.evses, after.grants) == (before.evses, before.grants)
-    assert after.checks == before.checks
+    assert [evse.plugged_at for evse in after.evses.values()] == [
+        evse.plugged_at for evse in before.evses.values()
+    ]
+    assert [row.is_open for row in story.rows] == [True]
+    assert all(evse.reachable for evse in after.evses.values())
+    assert (after.grants, after.checks) == (before.grants, before.checks)
 
 
 def test_next_deadline_is_the_earliest() -> None:
@@ -86,6 +91,7 @@ def test_next_deadline_is_the_earliest() -> None:
         VehicleDisconnected("E1"),
         ChargerLost("E1"),
         DisableFailed("E1", "no link"),
+        ReadersStarting(),
         Tick(),
     ],
     ids=lambda message: type(message).__name__,
@@ -94,7 +100,7 @@ def test_step_changes_no_argument_and_gives_the_same_again(message: Input) -> No
     """A step can be taken back and decided anew from the same old state."""
     shell = _busy().shell
     shell.clock.move(timedelta(hours=1))
-    context = Context(now=shell.clock.now(), fresh_id="S-new")
+    context = Context(now=shell.clock.now(), new_id=lambda: "S-new")
     before = copy.deepcopy(shell.station)
     first = step(shell.station, message, shell.settings, context)
     assert shell.station == before

@@ -14,6 +14,7 @@ from drivers.readers import base as reader_events
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.clock import Clock
     from agent.domain.tokens import Token
     from agent.health import Health
     from drivers.readers.base import Reader, ReaderEvent
@@ -29,24 +30,27 @@ class CardDesk:
     `find` reads the whitelist; `on_damage` hears that it cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a tap is made of
         self,
         find: Callable[[Uid], list[Token]],
         on_damage: Callable[[], None],
         fingerprint: Callable[[Uid], str],
         new_id: Callable[[], str],
+        clock: Clock,
         health: Health,
     ) -> None:
         self._find = find
         self._on_damage = on_damage
         self._fingerprint = fingerprint
         self._new_id = new_id
+        self._clock = clock
         self._health = health
 
     def tap(
         self, reader: str, slot: str, uid: Uid, technology: Technology
     ) -> CardTapped:
         """Look a card up and describe its tap."""
+        at = self._clock.now()
         token: Token | None = None
         lookup_failed = False
         try:
@@ -67,6 +71,7 @@ class CardDesk:
             uid=uid,
             technology=technology,
             token=token,
+            at=at,
             lookup_failed=lookup_failed,
         )
 

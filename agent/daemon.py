@@ -173,6 +173,7 @@ class Daemon:
             self._on_damaged_whitelist,
             self.keys.fingerprint,
             _new_id,
+            self.clock,
             self.health,
         )
         self.readers: dict[str, ReaderPort] = {}

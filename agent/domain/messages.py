@@ -31,7 +31,7 @@ from agent.domain.uid import Technology, Uid  # noqa: TC001
 
 
 class CardTapped(Struct, frozen=True, kw_only=True):
-    """A card arrived; `token` is its whitelist row.
+    """A card arrived `at` that moment; `token` is its whitelist row.
 
     `lookup_failed` says that the whitelist could not be read: that refuses a start
     and never a stop.
@@ -43,6 +43,7 @@ class CardTapped(Struct, frozen=True, kw_only=True):
     uid: Uid
     technology: Technology
     token: Token | None
+    at: Instant | None = None
     lookup_failed: bool = False
 
 

@@ -61,6 +61,8 @@ def _reconcile(turn: Turn, evse: Evse, session: Session, found: ChargerFound) ->
     if found.fault is not None:
         charging.stop(turn, evse, StopReason.FAULT)
         return
+    now = turn.now.monotonic
+    turn.change(evse.uid, recorded_at=now, reported_at=now)
     turn.do(EnableEnergy(evse.uid, session.id))
     turn.emit(
         EventKind.SESSION_RECOVERED,

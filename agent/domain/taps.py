@@ -39,7 +39,7 @@ def on_tap(turn: Turn, tapped: CardTapped) -> None:
         tap_id=tapped.tap_id,
         reader=tapped.reader,
         uid=tapped.uid,
-        tapped_at=turn.now,
+        tapped_at=tapped.at or turn.now,
     )
     turn.show(claim.reader, Signal.READING)
     turn.emit(EventKind.TAP_RECEIVED, claim, tap_id=claim.tap_id)

@@ -1,0 +1,1 @@
+"""Tests of the sample backend and the tour."""

@@ -32,6 +32,7 @@ class CardDesk:
 
     def __init__(  # noqa: PLR0913 - what a tap is made of
         self,
+        *,
         find: Callable[[Uid], list[Token]],
         on_damage: Callable[[], None],
         fingerprint: Callable[[Uid], str],

@@ -169,12 +169,12 @@ class Daemon:
             charger = driver(evse.charger.options)
             self.chargers[evse.uid] = ChargerPort(evse.uid, charger, post, self.health)
         desk = CardDesk(
-            self.whitelist.find,
-            self._on_damaged_whitelist,
-            self.keys.fingerprint,
-            _new_id,
-            self.clock,
-            self.health,
+            find=self.whitelist.find,
+            on_damage=self._on_damaged_whitelist,
+            fingerprint=self.keys.fingerprint,
+            new_id=_new_id,
+            clock=self.clock,
+            health=self.health,
         )
         self.readers: dict[str, ReaderPort] = {}
         for reader in config.readers:

@@ -50,6 +50,7 @@ class ControlServer:
     def __init__(self, path: Path, commands: dict[str, Command]) -> None:
         self._path = path
         self._commands = commands
+        self._serving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,17 +69,28 @@ class ControlServer:
             yield
         finally:
             server.close()
+            for task in self._serving:
+                task.cancel()
+            if self._serving:
+                await asyncio.wait(self._serving)
             self._path.unlink(missing_ok=True)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._serving.add(task)
         try:
             if _is_allowed(writer.get_extra_info("socket")):
                 await self._answer(reader, writer)
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # The other side has gone, or never spoke our language.
+        except asyncio.CancelledError:
+            pass  # We are going; asyncio would log a cancelled connection as an error.
         finally:
+            self._serving.discard(task)
             writer.close()
 
     async def _answer(

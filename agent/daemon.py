@@ -59,6 +59,7 @@ class Daemon:
         self.started_at = self.clock.now()
         self.health = Health(self.clock)
         self._stopping = asyncio.Event()
+        self._terminating = False
         self._next_config: Config | None = None
         self._remembered: Memory | None = None
         self._whitelist_damaged = asyncio.Event()
@@ -68,12 +69,12 @@ class Daemon:
         """Run until SIGTERM or SIGINT; SIGHUP reloads."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._on_terminate)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
         with lock_state(self.config.station.state_dir):
             while True:
                 await self._run_once()
-                if self._next_config is None:
+                if self._next_config is None or self._terminating:
                     break
                 self.config, self._next_config = self._next_config, None
                 self._stopping.clear()
@@ -111,7 +112,7 @@ class Daemon:
                 "ready: %d readers, %d EVSEs", len(self.readers), len(self.chargers)
             )
             await self._stopping.wait()
-            service.notify("RELOADING=1" if self._next_config else "STOPPING=1")
+            service.notify("STOPPING=1" if self._terminating else "RELOADING=1")
 
     # ---- start, in order ------------------------------------------------------------
 
@@ -224,7 +225,12 @@ class Daemon:
         if not task.cancelled() and (err := task.exception()) is not None:
             _LOGGER.critical("a part of the daemon broke; stopping", exc_info=err)
             self._failure = err
+            self._terminating = True
             self._stopping.set()
+
+    def _on_terminate(self) -> None:
+        self._terminating = True
+        self._stopping.set()
 
     def _on_reload(self) -> None:
         """Check the new file first; a bad one changes nothing."""

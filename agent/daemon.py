@@ -23,7 +23,7 @@ from agent.commands import Commands
 from agent.config import load_config
 from agent.control import SOCKET, ControlServer
 from agent.domain.messages import ReadersStarting
-from agent.errors import AgentError, ConfigError, StoreCorruptError
+from agent.errors import AgentError, ConfigError
 from agent.events import EventLog
 from agent.health import Health
 from agent.service import credentials_directory, lock_state
@@ -34,13 +34,13 @@ from agent.store.journal_thread import JournalThread
 from agent.store.keys import CardKeys, load_key
 from agent.store.whitelist import Whitelist
 from agent.upstreams import UpstreamPort
+from agent.whitelist_keeper import WhitelistKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from agent.config import Config
     from agent.domain.messages import Show
-    from agent.domain.tokens import Token
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ class Daemon:
         self._terminating = False
         self._next_config: Config | None = None
         self._remembered: Memory | None = None
-        self._whitelist_damaged = asyncio.Event()
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
@@ -106,7 +105,7 @@ class Daemon:
             for reader in self.readers.values():
                 await self._start(stack, reader.run())
             await self._start(stack, service.feed_watchdog(self._find_stuck))
-            await self._start(stack, self._guard_whitelist())
+            await self._start(stack, self.keeper.run())
             service.notify("READY=1")
             _LOGGER.info(
                 "ready: %d readers, %d EVSEs", len(self.readers), len(self.chargers)
@@ -124,7 +123,8 @@ class Daemon:
         stack.callback(self.whitelist.close)
         journal = Journal(state_dir / JOURNAL_FILE)
         if journal.set_aside is not None:
-            self.health.bad("journal", f"was damaged; kept as {journal.set_aside}")
+            kept = journal.set_aside.name
+            self.health.bad("damaged journal", f"an earlier one; kept as {kept}")
         self.journal = JournalThread(journal)
         stack.push_async_callback(self.journal.close)
 
@@ -138,6 +138,7 @@ class Daemon:
         ]
         for upstream in self.upstreams:
             stack.push_async_callback(upstream.close)
+        self.keeper = WhitelistKeeper(self.whitelist, health, self._fetch_again)
         self.authorizer = Authorizer(
             [upstream.connection for upstream in self.upstreams],
             [
@@ -145,7 +146,7 @@ class Daemon:
                 for upstream in config.upstreams
                 if upstream.config.authorize_unknown
             ],
-            self._learn,
+            self.keeper.learn,
         )
         self.chargers: dict[str, ChargerPort] = {}
         self.indicators: dict[str, IndicatorPort] = {}
@@ -171,7 +172,7 @@ class Daemon:
             self.chargers[evse.uid] = ChargerPort(evse.uid, charger, post, self.health)
         desk = CardDesk(
             find=self.whitelist.find,
-            on_damage=self._on_damaged_whitelist,
+            on_damage=self.keeper.on_damage,
             fingerprint=self.keys.fingerprint,
             new_id=_new_id,
             clock=self.clock,
@@ -253,40 +254,13 @@ class Daemon:
         if indicator := self.indicators.get(effect.reader):
             indicator.show(effect.signal)
 
+    def _fetch_again(self) -> None:
+        for upstream in self.upstreams:
+            upstream.synchronize_soon()
+
     def _on_recorded(self) -> None:
         for upstream in self.upstreams:
             upstream.delivery.notify()
-
-    async def _learn(self, token: Token) -> None:
-        try:
-            await asyncio.to_thread(self.whitelist.learn, token)
-        except AgentError as err:
-            self.health.bad("whitelist", str(err))
-
-    def _on_damaged_whitelist(self) -> None:
-        """Have the list fetched again; until then nobody is listed."""
-        self._whitelist_damaged.set()
-
-    async def _guard_whitelist(self) -> None:
-        """Look once for damage that opening did not find, and mend what is found."""
-        try:
-            await asyncio.to_thread(self.whitelist.verify)
-            self.health.good("whitelist")
-        except StoreCorruptError:
-            self._on_damaged_whitelist()
-        except AgentError as err:
-            self.health.bad("whitelist", str(err))
-        while True:
-            await self._whitelist_damaged.wait()
-            self._whitelist_damaged.clear()
-            self.health.bad("whitelist", "was damaged; it is being fetched again")
-            try:
-                await asyncio.to_thread(self.whitelist.rebuild)
-            except AgentError as err:
-                self.health.bad("whitelist", str(err))
-                continue  # The next tap will find it as damaged as before.
-            for upstream in self.upstreams:
-                upstream.synchronize_soon()
 
     async def _find_stuck(self) -> list[str]:
         """Which parts give no sign of life, for the watchdog."""

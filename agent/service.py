@@ -48,7 +48,11 @@ def notify(state: str) -> None:
     # Imported here: a command that is no service should not pay for it.
     from cysystemd._daemon import sd_notify  # noqa: PLC0415
 
-    sd_notify(state, False)
+    try:
+        sd_notify(state, False)
+    except (OSError, ValueError) as err:
+        # The library's word for a socket that is away for a moment is ValueError.
+        _LOGGER.warning("systemd cannot be told %s: %s", state, err)
 
 
 def watchdog_interval() -> timedelta | None:

@@ -107,6 +107,7 @@ class UpstreamPort:
         part = f"synchronisation from {self.name}"
         if err is None:
             self._health.good(part)
+            self._health.good("whitelist")
             # Whoever answers here may take reports again, too.
             self.delivery.retry_now()
         else:

@@ -106,10 +106,8 @@ class Staging:
         self._newest, self._begun_at = newest, begun_at
 
     def is_empty(self) -> bool:
-        """Say whether not one token could be read so far."""
-        with self._using, translate_errors(self.path):
-            row = self.connection.execute("SELECT 1 FROM tokens LIMIT 1").fetchone()
-        return row is None
+        """Say whether the crawl has not brought one readable token so far."""
+        return self._newest is None
 
     def learn(self, token: Token) -> None:
         """Add a token that came by another way; the crawl stays where it is."""

@@ -1,0 +1,65 @@
+"""Keeping the whitelist usable: learning goes in, damage is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from agent.errors import AgentError, StoreCorruptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.domain.tokens import Token
+    from agent.health import Health
+    from agent.store.whitelist import Whitelist
+
+PART = "whitelist"
+
+
+class WhitelistKeeper:
+    """Does the whitelist's slow work, off the event loop.
+
+    `fetch_again` is called when an empty list has taken the place of a damaged one.
+    """
+
+    def __init__(
+        self, whitelist: Whitelist, health: Health, fetch_again: Callable[[], None]
+    ) -> None:
+        self._whitelist = whitelist
+        self._health = health
+        self._fetch_again = fetch_again
+        self._damaged = asyncio.Event()
+
+    def on_damage(self) -> None:
+        """Have the list replaced and fetched again; until then nobody is listed."""
+        self._damaged.set()
+
+    async def learn(self, token: Token) -> None:
+        """Keep what a backend has just said of a token."""
+        await self._try(self._whitelist.learn, token)
+
+    async def run(self) -> None:
+        """Look once for damage that opening did not find, then mend what is found."""
+        if await self._try(self._whitelist.verify):
+            self._health.good(PART)
+        while True:
+            await self._damaged.wait()
+            self._damaged.clear()
+            self._health.bad(PART, "was damaged; it is being fetched again")
+            # If this fails, the next tap will find the list as damaged as before.
+            if await self._try(self._whitelist.rebuild):
+                self._fetch_again()
+
+    async def _try(self, method: Callable[..., None], *args: Token) -> bool:
+        """Do it in a thread; say whether it worked, and the health page why not."""
+        try:
+            await asyncio.to_thread(method, *args)
+        except StoreCorruptError as err:
+            self._health.bad(PART, str(err))
+            self.on_damage()
+            return False
+        except AgentError as err:
+            self._health.bad(PART, str(err))
+            return False
+        return True

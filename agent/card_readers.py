@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 INJECTED_SLOT = "injected"
+LOOK_UP = "look-up of cards"
 
 
 class CardDesk:
@@ -58,10 +59,11 @@ class CardDesk:
             tokens = self._find(uid)
         except STORE_ERRORS as err:
             lookup_failed = True
-            self._health.bad("whitelist", str(err))
+            self._health.bad(LOOK_UP, str(err))
             if isinstance(err, StoreCorruptError):
                 self._on_damage()
         else:
+            self._health.good(LOOK_UP)
             token = tokens[0] if tokens else None
             if len(tokens) > 1:
                 self._warn_of_conflict(uid, tokens)

@@ -29,11 +29,13 @@ class WhitelistKeeper:
         self._whitelist = whitelist
         self._health = health
         self._fetch_again = fetch_again
-        self._damaged = asyncio.Event()
+        self._damage_seen = asyncio.Event()
+        self._damaged = whitelist.file
 
     def on_damage(self) -> None:
         """Have the list replaced and fetched again; until then nobody is listed."""
-        self._damaged.set()
+        self._damaged = self._whitelist.file
+        self._damage_seen.set()
 
     async def learn(self, token: Token) -> None:
         """Keep what a backend has just said of a token."""
@@ -44,20 +46,22 @@ class WhitelistKeeper:
         if await self._try(self._whitelist.verify):
             self._health.good(PART)
         while True:
-            await self._damaged.wait()
-            self._damaged.clear()
+            await self._damage_seen.wait()
+            self._damage_seen.clear()
             self._health.bad(PART, "was damaged; it is being fetched again")
             # If this fails, the next tap will find the list as damaged as before.
-            if await self._try(self._whitelist.rebuild):
+            if await self._try(self._whitelist.rebuild, self._damaged):
                 self._fetch_again()
 
-    async def _try(self, method: Callable[..., None], *args: Token) -> bool:
+    async def _try(self, method: Callable[..., None], *args: object) -> bool:
         """Do it in a thread; say whether it worked, and the health page why not."""
+        file = self._whitelist.file
         try:
             await asyncio.to_thread(method, *args)
         except StoreCorruptError as err:
             self._health.bad(PART, str(err))
-            self.on_damage()
+            if file == self._whitelist.file:
+                self.on_damage()
             return False
         except AgentError as err:
             self._health.bad(PART, str(err))

@@ -166,9 +166,19 @@ class Whitelist:
             self._reopen()
         _LOGGER.info("whitelist of %s replaced by its successor", upstream)
 
-    def rebuild(self) -> None:
-        """Set a damaged list aside and begin an empty one."""
+    @property
+    def file(self) -> Path:
+        """The file in force."""
+        return self._path.resolve()
+
+    def rebuild(self, damaged: Path) -> None:
+        """Set the list aside in which damage was seen, and begin an empty one.
+
+        If another one is in force by now, there is nothing to do.
+        """
         with self._writing:
+            if self.file != damaged:
+                return
             database.set_aside(self._path.resolve())
             self._path.unlink(missing_ok=True)
             self._reopen()

@@ -1,0 +1,176 @@
+"""Strict reading of tables, whatever they hold."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config.loading import _TABLES, _Loader
+from agent.config.reading import Mistakes, Place, parse_duration, read_struct
+from agent.config.schema import (
+    AuthorizationConfig,
+    EvseConfig,
+    ReaderConfig,
+    ReportingConfig,
+    StationConfig,
+    TokenSource,
+    UpstreamConfig,
+)
+
+SCHEMAS = (
+    StationConfig,
+    AuthorizationConfig,
+    ReportingConfig,
+    EvseConfig,
+    ReaderConfig,
+    UpstreamConfig,
+    TokenSource,
+)
+KEYS = sorted(
+    {name for schema in SCHEMAS for name in schema.__struct_fields__}
+    | {"driver", "path", "control", "log", "match", "card_timeout", "x"}
+)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.datetimes()
+    | st.text(max_size=8)
+    | st.sampled_from(["2s", "SE", "ABC", "pipe", "none", "simulated", "a\0b", "/"])
+)
+
+
+def nested(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Put values into the tables and lists that TOML can hold."""
+    return st.lists(values, max_size=3) | st.dictionaries(
+        st.sampled_from(KEYS) | st.text(max_size=5), values, max_size=5
+    )
+
+
+ANYTHING = st.recursive(VALUES, nested, max_leaves=12)
+FILES = st.dictionaries(
+    st.sampled_from(_TABLES) | st.text(max_size=5), ANYTHING, max_size=6
+)
+
+
+@given(FILES)
+def test_no_table_is_more_than_a_mistake(tables: dict[str, Any]) -> None:
+    """Whatever a file holds, it is read, or all that is wrong is said."""
+    found = Mistakes(Path("/nowhere/config.toml"), "")
+    config = _Loader(tables, found, None).load()
+
+    assert config is not None or found.found
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
+@given(table=st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=8))
+def test_a_table_is_read_whole_or_not_at_all(
+    schema: type[Any], table: dict[str, Any]
+) -> None:
+    """There is a result exactly if there is no mistake."""
+    found = Mistakes(Path("config.toml"), "")
+
+    read = read_struct(schema, table, Place("x"), found, base_dir=Path("/base"))
+
+    assert (read is None) == bool(found.found)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("500ms", timedelta(milliseconds=500)),
+        ("2s", timedelta(seconds=2)),
+        ("0.5s", timedelta(milliseconds=500)),
+        ("5min", timedelta(minutes=5)),
+        ("5 min", timedelta(minutes=5)),
+        ("1h", timedelta(hours=1)),
+        ("365d", timedelta(days=365)),
+        ("0s", timedelta()),
+    ],
+)
+def test_durations(text: str, duration: timedelta) -> None:
+    """A number and a unit, the space between them free."""
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "s",
+        "2",
+        "2 S",
+        "2sec",
+        "2s ",
+        " 2s",
+        "1h30min",
+        "-1s",
+        "1e3s",
+        "2m",
+        2,
+        None,
+        [],
+        True,
+    ],
+)
+def test_what_is_no_duration(value: object) -> None:
+    """Everything else is refused with examples."""
+    with pytest.raises(ValueError, match='"500ms", "2s", "5min" or "1h"'):
+        parse_duration(value)
+
+
+LINES = """\
+# [station]
+[station]
+party_id = "ABC"
+
+[[evse]]
+uid = "E1"
+[ [evse] ]
+[[evse]]  # the second
+  uid = "E2"
+charger = { driver = "x" }
+
+[[ reader ]]
+name="front"
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "line"),
+    [
+        (Place("station"), "party_id", 3),
+        (Place("station"), "location_id", 2),
+        (Place("evse", 1), "uid", 6),
+        (Place("evse", 2), "uid", 9),
+        (Place("evse", 2), "charger.driver", 10),
+        (Place("evse", 2), "meter_id", 8),
+        (Place("reader", 1), "name", 13),
+        (Place("reader", 2), "name", None),
+        (Place("upstream", 1), "name", None),
+        (Place("evse"), "", 5),
+    ],
+)
+def test_a_mistake_has_its_line(place: Place, key: str, line: int | None) -> None:
+    """The line of the key, else of its table's header, else none."""
+    found = Mistakes(Path("config.toml"), LINES)
+
+    found.add(place, key, "wrong")
+
+    where = "config.toml" if line is None else f"config.toml:{line}"
+    assert found.found[0].startswith(f"{where}: {place} {key}")
+
+
+def test_a_value_is_shown_in_one_line() -> None:
+    """No text breaks the list of mistakes or reaches the terminal raw."""
+    found = Mistakes(Path("config.toml"), "")
+
+    found.add(Place("station"), "party_id", "wrong", "A\nB\x1b[31m")
+
+    assert found.found[0].isprintable()

@@ -1,0 +1,76 @@
+"""The clock of this machine."""
+
+from __future__ import annotations
+
+import ctypes
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import clock as clock_module
+from agent.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NO_ANSWER = 5  # TIME_ERROR of adjtimex(2)
+
+
+class Libc:
+    """A C library whose kernel says this of its clock."""
+
+    def __init__(self, state: int) -> None:
+        self.adjtimex: Callable[[object], int] = lambda _: state
+
+
+class Past(datetime):
+    """A wall clock that woke up in the past."""
+
+    @classmethod
+    def now(cls, tz: object = None) -> Past:
+        """Tell the moment."""
+        del tz
+        return cls(2021, 1, 1, tzinfo=UTC)
+
+
+def test_a_moment_has_all_its_parts() -> None:
+    """Wall time is aware and in UTC, the boot id is the kernel's."""
+    now = SystemClock().now()
+
+    assert now.wall.tzinfo is UTC
+    assert abs(datetime.now(UTC) - now.wall) < timedelta(minutes=1)
+    assert now.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_monotonic_time_does_not_run_backwards() -> None:
+    """Two moments of one boot are in order."""
+    clock = SystemClock()
+    first, second = clock.now(), clock.now()
+
+    assert second.monotonic >= first.monotonic
+    assert second.boot_id == first.boot_id
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [(0, True), (1, True), (4, True), (NO_ANSWER, False), (-1, False)],
+)
+def test_the_kernel_says_whether_the_clock_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+    state: int,
+    expected: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """TIME_ERROR, or no answer at all: nobody knows that the clock is right."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(state))
+
+    assert SystemClock().now().synchronized is expected
+
+
+def test_a_clock_in_the_past_is_never_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the kernel says: this software is younger."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(0))
+    monkeypatch.setattr(clock_module, "datetime", Past)
+
+    assert not SystemClock().now().synchronized

@@ -223,6 +223,12 @@ class ExtrawestServer:
         """Forget the recorded requests."""
         self._control("DELETE", "requests")
 
+    def forget(self) -> None:
+        """Forget faults, requests, accepted sessions and CDRs, for good."""
+        self._file("journal.jsonl").write_text("")
+        for kind in ("faults", "requests", "sessions", "cdrs"):
+            self._control("DELETE", kind)
+
     def sessions(self) -> dict[str, list[JsonObject]]:
         """Return the accepted session PUT bodies as sent, oldest first, by id."""
         history: dict[str, list[JsonObject]] = self._control("GET", "sessions")

@@ -247,7 +247,7 @@ class Recorder:
 
     async def _control(self, scope: JsonObject, body: bytes) -> Answer | None:
         path = scope["path"].removeprefix(CONTROL)
-        kept = {
+        kept: dict[str, Any] = {
             "requests": self._requests,
             "sessions": self._history.sessions,
             "cdrs": self._history.cdrs,
@@ -259,8 +259,8 @@ class Recorder:
                 self._faults.active.append(json.loads(body))
             case "DELETE", "faults":
                 self._faults.active.clear()
-            case "DELETE", "requests":
-                self._requests.clear()
+            case "DELETE", name if name in kept:
+                kept[name].clear()
             case "POST", "tokens":
                 self._history.seed(json.loads(body))
             case _:

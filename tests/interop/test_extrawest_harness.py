@@ -176,6 +176,8 @@ def test_session_history_survives_a_kill(
     assert client.patch(url, json={"kwh": 1}).json()["status_code"] == 1000
     assert client.put(url, json=completed).json()["status_code"] == 1000
     assert extrawest.sessions() == {"S-1": [active, completed]}
+    extrawest.forget()
+    assert not extrawest.sessions()
 
 
 def test_requests_are_recorded_without_the_secret(

@@ -143,9 +143,7 @@ class Commands:
     async def retry(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Let refused reports be sent again."""
         number = request.get("id")
-        retried = await self._daemon.journal.retry_refused(
-            None if number is None else int(number)
-        )
+        retried = await self._daemon.journal.retry_refused(number)
         for upstream in self._daemon.upstreams:
             upstream.delivery.retry_now()
         yield {"retried": retried}

@@ -14,11 +14,11 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from agent.errors import AgentError
+from agent.errors import AgentError, CredentialsError, TransientUpstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +27,30 @@ _LOGGER = logging.getLogger(__name__)
 
 SOCKET = "control.sock"
 MAX_LINE_BYTES = 64 * 1024
+ENDLESS = ("watch", "next-card")
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of socket(7)
+
+
+_NOT_OURS = (
+    ValueError,  # Also what a line that is too long raises
+    msgspec.DecodeError,
+    RecursionError,
+)
 
 
 class CommandError(AgentError):
     """The request makes no sense here; the message goes to whoever asked."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Everything a command may be told, and of what type it is."""
+
+    command: str
+    uid: str = ""
+    reader: str | None = None
+    upstream: str | None = None
+    full: bool = False
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -85,7 +104,7 @@ class ControlServer:
         try:
             if _is_allowed(writer.get_extra_info("socket")):
                 await self._answer(reader, writer)
-        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
+        except (ConnectionError, *_NOT_OURS):
             pass  # The other side has gone, or never spoke our language.
         except asyncio.CancelledError:
             pass  # We are going; asyncio would log a cancelled connection as an error.
@@ -96,30 +115,37 @@ class ControlServer:
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        request = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
-        command = self._commands.get(str(request.get("command")))
-        # Ends a command whose asker has gone, such as a `watch`.
-        gone = asyncio.ensure_future(reader.read(1))
-        task = asyncio.ensure_future(self._perform(command, request, writer))
+        line = await reader.readline()
+        request = msgspec.json.decode(line, type=dict[str, Any])
+        task = asyncio.ensure_future(self._perform(request, writer))
+        waited_for = {task}
+        if request.get("command") in ENDLESS:
+            # Nobody would notice that the asker of these has gone.
+            waited_for.add(asyncio.ensure_future(_wait_for_end(reader)))
         try:
-            await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
-            task.cancel()
-            await asyncio.wait({gone, task})
+            for waiting in waited_for:
+                waiting.cancel()
+            await asyncio.wait(waited_for)
+        if not task.cancelled():
+            task.result()
 
     async def _perform(
-        self,
-        command: Command | None,
-        request: dict[str, Any],
-        writer: asyncio.StreamWriter,
+        self, request: dict[str, Any], writer: asyncio.StreamWriter
     ) -> None:
         async def send(**line: object) -> None:
             writer.write(msgspec.json.encode(line) + b"\n")
             await writer.drain()
 
+        try:
+            name = msgspec.convert(request, Request).command
+        except msgspec.ValidationError as err:
+            await send(error=f"bad request: {err}")
+            return
+        command = self._commands.get(name)
         if command is None:
-            await send(error=f"unknown command {request.get('command')!r}")
+            await send(error=f"unknown command {name!r}")
             return
         result: Any = None
         try:
@@ -128,13 +154,21 @@ class ControlServer:
                     await send(progress=item.facts)
                 else:
                     result = item
+        except (TransientUpstreamError, CredentialsError) as err:
+            await send(error=str(err), unreachable=True)
         except AgentError as err:
             await send(error=str(err))
         except Exception:
-            _LOGGER.exception("%s failed in a way it should not", request["command"])
+            _LOGGER.exception("%s failed in a way it should not", name)
             await send(error="internal error; the log knows more")
         else:
             await send(result=result)
+
+
+async def _wait_for_end(reader: asyncio.StreamReader) -> None:
+    """Return when the asker has hung up; whatever it says meanwhile is ignored."""
+    while await reader.read(MAX_LINE_BYTES):
+        pass
 
 
 def _is_allowed(connection: socket.socket) -> bool:

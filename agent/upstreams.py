@@ -77,7 +77,9 @@ class UpstreamPort:
         self.connection = connect(config, upstream, self._on_change)
         self.delivery = DeliveryLoop(self.connection, outbox, _RETRY, health)
         self.schedule = SyncSchedule(
-            Synchronizer(self.name, self.connection, whitelist),
+            Synchronizer(
+                self.name, self.connection, whitelist, upstream.config.versions_url
+            ),
             lambda: whitelist.sync_state(self.name).swept_at,
             every=upstream.config.sync_every,
             full_every=upstream.config.full_sync_every,

@@ -19,6 +19,10 @@ class UnreachableError(AgentError):
     """Nobody answers; the message says how to change that."""
 
 
+class BackendUnreachableError(AgentError):
+    """The daemon answered that a backend did not."""
+
+
 class RefusedError(AgentError):
     """The daemon answered, and the answer is an error."""
 
@@ -50,6 +54,8 @@ def ask(
                 if "progress" in answer:
                     on_progress(answer["progress"])
                 elif "error" in answer:
+                    if answer.get("unreachable"):
+                        raise BackendUnreachableError(answer["error"])
                     raise RefusedError(answer["error"])
                 else:
                     return answer["result"]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from agent.cli import reports, service, station, whitelist
-from agent.cli.client import UnreachableError
+from agent.cli.client import BackendUnreachableError, UnreachableError
 from agent.errors import (
     AgentError,
     ConfigError,
@@ -20,6 +20,12 @@ from drivers.errors import DriverError
 EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
+_UNREACHABLE = (
+    UnreachableError,
+    BackendUnreachableError,
+    TransientUpstreamError,
+    CredentialsError,
+)
 
 
 class _Group(click.Group):
@@ -30,7 +36,7 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except ConfigError as err:
             _exit(err, EXIT_USAGE)
-        except (UnreachableError, TransientUpstreamError, CredentialsError) as err:
+        except _UNREACHABLE as err:
             _exit(err, EXIT_UNREACHABLE)
         except (AgentError, DriverError) as err:
             _exit(err, EXIT_NO)

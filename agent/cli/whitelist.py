@@ -92,7 +92,8 @@ async def _sync_without_daemon(
                     continue
                 connection = connect(config, upstream)
                 name = upstream.config.name
-                synchronizer = Synchronizer(name, connection, whitelist)
+                url = upstream.config.versions_url
+                synchronizer = Synchronizer(name, connection, whitelist, url)
                 try:
                     result = await synchronizer.run(full=full, on_progress=report)
                 finally:

@@ -71,6 +71,10 @@ class SyncState(Protocol):
     def cursor(self) -> datetime | None:
         """The newest `last_updated` up to which everything is stored."""
 
+    @property
+    def origin(self) -> str | None:
+        """Where the list came from."""
+
 
 class Whitelist(Protocol):
     """The whitelist, as far as a synchronisation needs it; may block on the disk."""
@@ -87,8 +91,8 @@ class Whitelist(Protocol):
     def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
         """Move the cursor."""
 
-    def stage(self, upstream: str) -> Staging:
-        """Begin the next list, or go on with it."""
+    def stage(self, upstream: str, origin: str) -> Staging:
+        """Begin the next list from this origin, or go on with it."""
 
     def abandon(self, upstream: str) -> None:
         """Throw the next list away."""
@@ -115,10 +119,16 @@ class SyncResult(Struct, frozen=True, kw_only=True):
 
 
 class Synchronizer:
-    """Synchronises one upstream's tokens, one run at a time."""
+    """Synchronises one upstream's tokens, one run at a time.
 
-    def __init__(self, upstream: str, source: Source, whitelist: Whitelist) -> None:
+    `origin` tells one backend from another that takes its place under the same name.
+    """
+
+    def __init__(
+        self, upstream: str, source: Source, whitelist: Whitelist, origin: str = ""
+    ) -> None:
         self._upstream = upstream
+        self._origin = origin
         self._source = source
         self._whitelist = whitelist
         self._running = asyncio.Lock()
@@ -128,11 +138,12 @@ class Synchronizer:
     ) -> SyncResult:
         """Synchronise; raise the agent's upstream or store errors.
 
-        An interrupted full run goes on where it was. The first run is always full.
+        An interrupted full run goes on where it was. The first run is always full, and
+        so is the first from another origin.
         """
         async with self._running:
             state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)
-            if full or state.cursor is None:
+            if full or state.cursor is None or state.origin != self._origin:
                 result = await self._run_full_or_abandon(on_progress)
             else:
                 result = await self._run_incremental(state.cursor, on_progress)
@@ -181,7 +192,9 @@ class Synchronizer:
             raise
 
     async def _run_full(self, on_progress: Callable[[Progress], None]) -> SyncResult:
-        staging = await asyncio.to_thread(self._whitelist.stage, self._upstream)
+        staging = await asyncio.to_thread(
+            self._whitelist.stage, self._upstream, self._origin
+        )
         skipped = 0
         total: int | None = None
         pages = self._source.token_pages(start=_decode(staging.position))

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _CACHE_KIB = 4096  # The index is sorted in this much memory, the rest in a file
-_COMPLETE = "complete"  # In place of a boot id: this crawl is not to be resumed
+_COMPLETE = "complete"  # In place of an owner: this crawl is not to be resumed
 _CRAWL = (
     "CREATE TABLE IF NOT EXISTS crawl (one INTEGER PRIMARY KEY CHECK (one = 1), "
-    "boot_id TEXT NOT NULL, position TEXT, seen INTEGER NOT NULL, newest INTEGER, "
+    "owner TEXT NOT NULL, position TEXT, seen INTEGER NOT NULL, newest INTEGER, "
     "begun_at INTEGER)"
 )
 
@@ -42,13 +42,20 @@ _CRAWL = (
 class Staging:
     """The staged list of one upstream; its methods may be called from any thread.
 
+    `origin` says whose list it is; what was begun from another origin, or in another
+    boot, is thrown away.
+
     `position` is where the crawl goes on, in the crawler's own words, None at the
     beginning; `seen` counts the tokens so far.
     """
 
-    def __init__(self, path: Path, upstream: str, keys: CardKeys, boot_id: str) -> None:
+    def __init__(
+        self, path: Path, upstream: str, keys: CardKeys, boot_id: str, origin: str = ""
+    ) -> None:
         self.path = path
         self.upstream = upstream
+        self.origin = origin
+        self._owner = f"{boot_id} {origin}"
         self.position: str | None = None
         self.seen = 0
         self._newest: datetime | None = None
@@ -56,10 +63,10 @@ class Staging:
         self._using = threading.RLock()
         with translate_errors(path):
             try:
-                self._open(keys, boot_id)
+                self._open(keys)
             except (StoreCorruptError, sqlite3.DatabaseError):
                 self._remove_files()
-                self._open(keys, boot_id)
+                self._open(keys)
 
     @property
     def cursor(self) -> datetime | None:
@@ -122,7 +129,7 @@ class Staging:
 
     def mark_complete(self) -> None:
         """Say, inside the caller's transaction, that nothing is to be added again."""
-        self.connection.execute("UPDATE crawl SET boot_id = ?", (_COMPLETE,))
+        self.connection.execute("UPDATE crawl SET owner = ?", (_COMPLETE,))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -152,7 +159,7 @@ class Staging:
         self.close()
         self._remove_files()
 
-    def _open(self, keys: CardKeys, boot_id: str) -> None:
+    def _open(self, keys: CardKeys) -> None:
         self.connection = database.connect(self.path)
         try:
             # Durable when complete; until then a kill is survived and a power cut
@@ -163,23 +170,23 @@ class Staging:
             self.connection.execute("PRAGMA temp_store = FILE")
             database.migrate(self.connection, migrations, self.path)
             self.connection.execute(_CRAWL)
-            self._resume(boot_id)
+            self._resume()
             self._codec = TokenCodec(self.connection, keys)
             self._codec.sign()
         except BaseException:
             self.connection.close()
             raise
 
-    def _resume(self, boot_id: str) -> None:
+    def _resume(self) -> None:
         self.connection.execute(
-            "INSERT OR IGNORE INTO crawl (one, boot_id, seen) VALUES (1, ?, 0)",
-            (boot_id,),
+            "INSERT OR IGNORE INTO crawl (one, owner, seen) VALUES (1, ?, 0)",
+            (self._owner,),
         )
         owner, self.position, self.seen, newest, begun_at = self.connection.execute(
-            "SELECT boot_id, position, seen, newest, begun_at FROM crawl"
+            "SELECT owner, position, seen, newest, begun_at FROM crawl"
         ).fetchone()
-        if owner != boot_id or self.is_read:
-            raise StoreCorruptError(f"{self.path} cannot be resumed: {owner}")
+        if owner != self._owner or self.is_read:
+            raise StoreCorruptError(f"{self.path} cannot be resumed")
         self._newest = _from_milliseconds(newest)
         self._begun_at = _from_milliseconds(begun_at)
 

@@ -24,8 +24,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
-    """How far one upstream's list is known; `cursor` is its newest `last_updated`."""
+    """How far one upstream's list is known; `cursor` is its newest `last_updated`.
 
+    `origin` is where the list came from.
+    """
+
+    origin: str | None = None
     cursor: datetime | None = None
     synchronized_at: datetime | None = None
     swept_at: datetime | None = None
@@ -79,14 +83,15 @@ class TokenReader:
         """What is known about one upstream's list."""
         with translate_errors(self._path):
             row = self._connection.execute(
-                "SELECT cursor, synchronized_at, swept_at FROM upstreams "
+                "SELECT origin, cursor, synchronized_at, swept_at FROM upstreams "
                 "WHERE name = ?",
                 (upstream,),
             ).fetchone()
         if row is None:
             return SyncState()
-        cursor, synchronized_at, swept_at = row
+        origin, cursor, synchronized_at, swept_at = row
         return SyncState(
+            origin=origin,
             cursor=None if cursor is None else _EPOCH + timedelta(milliseconds=cursor),
             synchronized_at=_parse(synchronized_at),
             swept_at=_parse(swept_at),

@@ -59,6 +59,12 @@ def create_tables(database: Database) -> None:
     )
     database.table("made_with").create({"key_check": int})
     database.table("upstreams").create(
-        {"name": str, "cursor": int, "synchronized_at": str, "swept_at": str},
+        {
+            "name": str,
+            "origin": str,
+            "cursor": int,
+            "synchronized_at": str,
+            "swept_at": str,
+        },
         pk="name",
     )

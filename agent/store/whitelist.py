@@ -124,17 +124,22 @@ class Whitelist:
     def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
         """Move the cursor, everything before it being stored."""
         with self._write():
-            _save_state(self._list.connection, upstream, cursor, swept=False)
+            self._list.connection.execute(
+                "INSERT INTO upstreams (name, cursor, synchronized_at) "
+                "VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET "
+                "cursor = coalesce(?2, cursor), synchronized_at = ?3",
+                (upstream, _milliseconds(cursor), datetime.now(UTC).isoformat()),
+            )
 
-    def stage(self, upstream: str) -> Staging:
-        """Begin a full synchronisation, or go on with the one that was cut."""
+    def stage(self, upstream: str, origin: str = "") -> Staging:
+        """Begin the next list of `origin`, or go on with the one that was cut."""
         with self._writing:
             if upstream in self._staging and self._staging[upstream].is_read:
                 self.abandon(upstream)
             if upstream not in self._staging:
                 path = self._state_dir / f"whitelist-staged-{upstream}.db"
                 self._staging[upstream] = Staging(
-                    path, upstream, self._keys, self._boot_id
+                    path, upstream, self._keys, self._boot_id, origin
                 )
             return self._staging[upstream]
 
@@ -155,7 +160,7 @@ class Whitelist:
             with staging.transaction():
                 self._copy_others(staging)
                 staging.connection.execute(CREATE_INDEX)
-                _save_state(staging.connection, upstream, staging.cursor, swept=True)
+                _save_sweep(staging)
                 staging.mark_complete()
             # Nothing may be added any more; a crawl that comes too late begins anew.
             self._staging.pop(upstream)
@@ -276,7 +281,7 @@ class Whitelist:
             "SELECT * FROM upstreams WHERE name <> ?", (staging.upstream,)
         )
         staging.connection.executemany(
-            "INSERT OR REPLACE INTO upstreams VALUES (?, ?, ?, ?)", states
+            "INSERT OR REPLACE INTO upstreams VALUES (?, ?, ?, ?, ?)", states
         )
 
     @contextmanager
@@ -291,23 +296,15 @@ class Whitelist:
                 raise
 
 
-def _save_state(
-    connection: sqlite3.Connection,
-    upstream: str,
-    cursor: datetime | None,
-    *,
-    swept: bool,
-) -> None:
+def _save_sweep(staging: Staging) -> None:
+    """Note in a complete list what it is, and how far it reaches."""
     now = datetime.now(UTC).isoformat()
-    connection.execute(
-        "INSERT INTO upstreams (name, cursor, synchronized_at, swept_at) "
-        "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET "
-        "cursor = coalesce(?2, cursor), synchronized_at = ?3, "
-        "swept_at = coalesce(?4, swept_at)",
-        (
-            upstream,
-            None if cursor is None else (cursor - _EPOCH) // timedelta(milliseconds=1),
-            now,
-            now if swept else None,
-        ),
+    staging.connection.execute(
+        "INSERT OR REPLACE INTO upstreams "
+        "(name, origin, cursor, synchronized_at, swept_at) VALUES (?, ?, ?, ?, ?)",
+        (staging.upstream, staging.origin, _milliseconds(staging.cursor), now, now),
     )
+
+
+def _milliseconds(cursor: datetime | None) -> int | None:
+    return None if cursor is None else (cursor - _EPOCH) // timedelta(milliseconds=1)

@@ -161,9 +161,18 @@ def ask(folder: Path, line: bytes | dict[str, Any]) -> list[Any]:
         ({"command": "fail"}, [{"error": "in use"}]),
         ({"command": "nothing"}, [{"result": None}]),
         ({"command": "fly"}, [{"error": "unknown command 'fly'"}]),
-        ({"command": None}, [{"error": "unknown command None"}]),
-        ({"command": ["echo"]}, [{"error": "unknown command ['echo']"}]),
-        ({}, [{"error": "unknown command None"}]),
+        (
+            {"command": None},
+            [{"error": "bad request: Expected `str`, got `null` - at `$.command`"}],
+        ),
+        (
+            {"command": ["echo"]},
+            [{"error": "bad request: Expected `str`, got `array` - at `$.command`"}],
+        ),
+        (
+            {},
+            [{"error": "bad request: Object missing required field `command`"}],
+        ),
     ],
 )
 def test_a_request_is_answered(

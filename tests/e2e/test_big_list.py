@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.e2e import cards
 from tests.e2e.station import AgentProcess
+from tests.e2e.tables import UPSTREAM
 from tests.e2e.waiting import until
+from tests.interop.extrawest import ExtrawestServer
 from tests.pages_server import PagesServer, token
 
 if TYPE_CHECKING:
@@ -186,3 +191,34 @@ def test_killed_at_any_moment_there_is_one_whole_list(
         agent.wait_for_whitelist(OTHER)
         # Nothing of the other lists is left behind.
         assert len(list(agent.state.glob("whitelist-*.db"))) == 1
+
+
+def test_a_cut_crawl_is_not_finished_at_another_backend(
+    emsp: ExtrawestServer, extrawest_python: Path
+) -> None:
+    """The installer changes the URL meanwhile: only the new backend's cards count."""
+    with ExtrawestServer(extrawest_python, page_cap=1) as before:
+        before.set_tokens([cards.token(cards.SHORT, "ALWAYS"), *cards.listed()[1:]])
+        before.set_fault("delay", path="/tokens", seconds=0.5, times=None)
+        with AgentProcess(before) as agent:
+            until(lambda: staged(agent) >= 2, "two pages")
+            agent.kill()
+            before.stop()
+            agent.use(emsp)
+            agent.start()
+            agent.wait_for_whitelist(len(cards.listed()))
+            assert agent.tap(cards.ALWAYS)["decided_by"] == "whitelist"
+            assert agent.tap(cards.ALWAYS)["outcome"] == "withdrawn"
+            assert agent.tap(cards.SHORT)["decided_by"] == "realtime"
+
+
+def staged(agent: AgentProcess) -> int:
+    """Count the tokens that the crawl in progress has stored."""
+    path = agent.state / f"whitelist-staged-{UPSTREAM}.db"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        try:
+            return int(database.execute("SELECT seen FROM crawl").fetchone()[0])
+        except (sqlite3.OperationalError, TypeError):
+            return 0

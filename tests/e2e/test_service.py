@@ -45,6 +45,7 @@ GARBAGE: Final = {
     "no JSON": b"\x00\xff\xfe\n",
     "no object": b"[]\n",
     "no end": b'{"command": "status"',
+    "a deep line": b'{"a":' * 9_000 + b"\n",
     "a long line": b'{"command": "' + b"x" * 200_000 + b'"}\n',
 }
 WRONG_REQUESTS: Final = (
@@ -55,6 +56,9 @@ WRONG_REQUESTS: Final = (
     b'{"command": "tap", "uid": "\xc3\xa9\xc3\xa9"}\n',
     b'{"command": "tap", "uid": ["04"]}\n',
     b'{"command": "sync", "upstream": ["cpo"]}\n',
+    b'{"command": "retry", "id": "all"}\n',
+    b'{"command": "retry", "id": 1e300}\n',
+    b'{"command": "tap", "uid": "04", "reader": ["front"]}\n',
 )
 
 

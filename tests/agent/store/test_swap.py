@@ -215,8 +215,8 @@ def test_a_swap_that_failed_works_the_next_time(
         whitelist.upsert([theirs])
         add_page(whitelist.stage("cpo"), "B")
         with monkeypatch.context() as patched:
-            save = fail_once(whitelist_module._save_state)
-            patched.setattr(whitelist_module, "_save_state", save)
+            save = fail_once(whitelist_module._save_sweep)
+            patched.setattr(whitelist_module, "_save_sweep", save)
             with pytest.raises(StoreFailedError):
                 whitelist.swap("cpo")
 

@@ -195,6 +195,12 @@ class Synchronizer:
         staging = await asyncio.to_thread(
             self._whitelist.stage, self._upstream, self._origin
         )
+        if staging.seen:
+            _LOGGER.info(
+                "whitelist of %s: full synchronisation goes on after %d tokens",
+                self._upstream,
+                staging.seen,
+            )
         skipped = 0
         total: int | None = None
         pages = self._source.token_pages(start=_decode(staging.position))

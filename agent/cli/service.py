@@ -93,9 +93,10 @@ async def _check_upstreams(config: Config) -> list[str]:
 
 def _check_readers(config: Config) -> list[str]:
     """Look for the PC/SC readers that the configuration expects."""
-    from fnmatch import fnmatchcase  # noqa: PLC0415 - start-up time
-
-    from drivers.readers.pcsc import list_readers  # noqa: PLC0415
+    from drivers.readers.pcsc import (  # noqa: PLC0415 - start-up time
+        list_readers,
+        matches,
+    )
 
     problems = []
     for reader in config.readers:
@@ -107,7 +108,7 @@ def _check_readers(config: Config) -> list[str]:
         except DriverError as err:
             problems.append(f"reader {reader.name}: {err}")
             continue
-        matching = [name for name in attached if fnmatchcase(name, pattern)]
+        matching = [name for name in attached if matches(name, pattern)]
         for name in matching:
             click.echo(f"reader {reader.name}: {name}")
         if not matching:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from drivers.readers.base import Reader, ReaderEvent
 from drivers.readers.pcsc_scard import Scard, list_readers
-from drivers.readers.pcsc_session import Session
+from drivers.readers.pcsc_session import Session, matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-__all__ = ["PcscConfig", "PcscReader", "list_readers"]
+__all__ = ["PcscConfig", "PcscReader", "list_readers", "matches"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ class Session:
         before, self._standing = self._standing, event
         if event == before:
             return
-        _LOGGER.info("PC/SC %s", event)
+        _LOGGER.debug("PC/SC: %s", event)
         if not (isinstance(before, ReaderUp) and isinstance(event, ReaderUp)):
             self._put(event)
 
@@ -218,8 +218,7 @@ class Session:
                 self._queue.put_nowait(item)
 
     def _matches(self, name: str) -> bool:
-        # Real names contain brackets, which a pattern takes for a set of characters.
-        return name == self._pattern or fnmatchcase(name, self._pattern)
+        return matches(name, self._pattern)
 
     def _report(self, report: Report) -> None:
         self._call_soon(partial(self._on_report, report))
@@ -228,3 +227,9 @@ class Session:
         # A thread that was left behind may outlive the loop.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a PC/SC reader is meant by a pattern, or by its exact name."""
+    # Real names contain brackets, which a pattern takes for a set of characters.
+    return name == pattern or fnmatchcase(name, pattern)

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors import ConfigError
-
-if TYPE_CHECKING:
-    from drivers.chargers.base import Charger
-    from drivers.indicators.base import Indicator
-    from drivers.readers.base import Reader
-
-    DriverClass = type[Reader | Charger | Indicator]
 
 READERS = "rfid_agent.readers"
 CHARGERS = "rfid_agent.chargers"
@@ -24,7 +17,7 @@ def driver_names(group: str) -> list[str]:
     return sorted(entry.name for entry in entry_points(group=group))
 
 
-def load_driver(group: str, name: str) -> Any:  # noqa: ANN401 - one of DriverClass
+def load_driver(group: str, name: str) -> Any:  # noqa: ANN401 - a Reader, Charger or Indicator class
     """Import a driver's class; ConfigError says what there is instead."""
     for entry in entry_points(group=group, name=name):
         try:

@@ -7,7 +7,6 @@ that repeat (issuers, spellings, languages) stand once in `words`.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 from agent.domain.tokens import Token, TokenType, WhitelistType
 from agent.domain.uid import Uid, respell, spelling_of
 from agent.errors import StoreCorruptError
+from agent.store.masking import forms_of, mask, unmask, veil
 from agent.store.token_schema import SELECT
 
 if TYPE_CHECKING:
@@ -38,12 +38,6 @@ _WHITELIST_TYPES = {code: kind for kind, code in _WHITELIST_CODES.items()}
 _VALID_BIT = 4
 _SPELLED_CANONICAL = 0
 _SPELLED_LOWER = -1
-
-# A contract id or visual number may itself contain the card number. These enclose
-# its spelling, which stands there instead.
-_MARK_START, _MARK_END = "\x01", "\x02"
-_MARKED = re.compile(f"{_MARK_START}([^{_MARK_END}]*){_MARK_END}")
-_BETWEEN_DIGITS = "[ :.\\-]*"
 
 Row = tuple[int, int, int, int, int, int, int | None, str, str | None, str | None, int]
 
@@ -110,6 +104,7 @@ class TokenCodec:
 
     def _row(self, token: Token) -> Row:
         uid = Uid.parse(token.uid).value
+        forms = forms_of(uid)
         high, low = self._keys.lookup(uid, token.type)
         party = (token.upstream, token.country_code, token.party_id)
         return (
@@ -120,9 +115,9 @@ class TokenCodec:
             self._spelling(token.uid, uid),
             self._words.get(token.issuer) or self._add_word(token.issuer),
             self._word(token.language) if token.language else None,
-            _mask(token.contract_id, uid),
-            token.visual_number and _mask(token.visual_number, uid),
-            token.group_id and _mask(token.group_id, uid),
+            mask(token.contract_id, forms),
+            token.visual_number and mask(token.visual_number, forms),
+            token.group_id and mask(token.group_id, forms),
             (token.last_updated - _EPOCH) // _MILLISECOND,
         )
 
@@ -146,13 +141,13 @@ class TokenCodec:
             party_id=party_id,
             uid=self._spell(uid, spelling),
             type=token_type,
-            contract_id=_unmask(contract, uid),
+            contract_id=unmask(contract, uid),
             issuer=self._text(issuer),
             valid=bool(traits & _VALID_BIT),
             whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
             last_updated=_EPOCH + at * _MILLISECOND,
-            visual_number=visual and _unmask(visual, uid),
-            group_id=group and _unmask(group, uid),
+            visual_number=visual and unmask(visual, uid),
+            group_id=group and unmask(group, uid),
             language=self._text(language) if language else None,
         )
 
@@ -168,9 +163,9 @@ class TokenCodec:
                 upstream=upstream,
                 country_code=country_code,
                 party_id=party_id,
-                contract_id=_veil(contract_id),
-                visual_number=visual_number and _veil(visual_number),
-                group_id=group_id and _veil(group_id),
+                contract_id=veil(contract_id),
+                visual_number=visual_number and veil(visual_number),
+                group_id=group_id and veil(group_id),
                 issuer=self._text(issuer),
                 valid=bool(traits & _VALID_BIT),
                 whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
@@ -246,23 +241,3 @@ class TokenCodec:
         self._parties[party] = number
         self._party_names[number] = party
         return number
-
-
-def _mask(text: str, uid: str) -> str:
-    """Take the card number out of a text, in any case and with any separators."""
-    if not uid or uid not in Uid.parse(text).value:
-        return text
-    number = re.compile(_BETWEEN_DIGITS.join(map(re.escape, uid)), re.IGNORECASE)
-    return number.sub(
-        lambda match: f"{_MARK_START}{spelling_of(match[0])}{_MARK_END}", text
-    )
-
-
-def _unmask(text: str, uid: Uid) -> str:
-    """Put the card number back in, spelled as it was."""
-    return _MARKED.sub(lambda match: respell(uid, match[1]), text)
-
-
-def _veil(text: str) -> str:
-    """Show that a card number stands there, not which."""
-    return _MARKED.sub("…", text)

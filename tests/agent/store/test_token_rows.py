@@ -71,6 +71,11 @@ EMBEDDINGS: dict[str, Callable[[str, str], str]] = {
     "lower": lambda uid, _spelled: uid.lower(),
     "mixed": lambda uid, _spelled: SPELLINGS["mixed"](uid),
     "twice": lambda uid, spelled: f"{uid}/{spelled}",
+    "reversed": lambda uid, _spelled: bytes.fromhex(uid)[::-1].hex(),
+    "decimal": lambda uid, _spelled: str(int(uid, 16)),
+    "reversed decimal": lambda uid, _spelled: str(
+        int.from_bytes(bytes.fromhex(uid), "little")
+    ),
 }
 
 

@@ -46,7 +46,11 @@ class TokenReader:
         self._rank = {name: rank for rank, name in enumerate(upstreams)}
         with translate_errors(path):
             self._connection = database.connect(path, read_only=True)
-            self._codec = TokenCodec(self._connection, keys)
+            try:
+                self._codec = TokenCodec(self._connection, keys)
+            except BaseException:
+                self._connection.close()
+                raise
 
     def find(self, uid: Uid, token_type: TokenType = TokenType.RFID) -> list[Token]:
         """Every party's token with this uid, the upstream listed first in front."""

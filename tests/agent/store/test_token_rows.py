@@ -21,15 +21,27 @@ from agent.store.token_schema import INSERT, migrations
 from tests.fakes.cards import token_of, uid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KEYS = CardKeys(bytes(range(32)))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+OPENED: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(autouse=True)
+def close_files() -> Iterator[None]:
+    """Leave no file open."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def fresh() -> sqlite3.Connection:
     """Make a whitelist file in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    OPENED.append(connection)
     migrations.apply(Database(connection))
     return connection
 

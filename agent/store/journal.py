@@ -157,8 +157,8 @@ class Journal:
     def _save(self, connection: sqlite3.Connection, session: Session) -> None:
         connection.execute(
             "INSERT INTO sessions (id, evse_uid, is_open, started_at, data, reported) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (id) DO UPDATE SET "
-            "is_open = ?3, data = ?5",
+            "VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET "
+            "is_open = excluded.is_open, data = excluded.data",
             (
                 session.id,
                 session.evse_uid,

@@ -89,11 +89,11 @@ class Outbox:
         with translate_errors(self._path):
             rows = self._connection.execute(
                 "SELECT id, correlation_id, snapshot FROM outbox AS this "
-                "WHERE sink = ?1 AND refused = 0 AND NOT EXISTS (SELECT 1 FROM outbox "
+                "WHERE sink = ? AND refused = 0 AND NOT EXISTS (SELECT 1 FROM outbox "
                 "AS earlier WHERE earlier.session_id = this.session_id "
                 "AND earlier.id < this.id) "
-                "AND session_id NOT IN (SELECT value FROM json_each(?2)) "
-                "ORDER BY id LIMIT ?3",
+                "AND session_id NOT IN (SELECT value FROM json_each(?)) "
+                "ORDER BY id LIMIT ?",
                 (sink, msgspec.json.encode(list(busy)).decode(), limit),
             ).fetchall()
         reports = []
@@ -146,8 +146,8 @@ class Outbox:
         with self._write() as connection:
             return connection.execute(
                 "UPDATE outbox SET refused = 0 WHERE refused = 1 "
-                "AND (?1 IS NULL OR id = ?1)",
-                (number,),
+                "AND (? IS NULL OR id = ?)",
+                (number, number),
             ).rowcount
 
     def entries(self) -> list[OutboxEntry]:

@@ -15,13 +15,13 @@ _COLUMNS = (
     "(key_high, key_low, party, traits, spelling, issuer, language, contract_id, "
     "visual_number, group_id, updated)"
 )
-_SAME_ROW = "key_high = ?1 AND key_low = ?2 AND party = ?3"
+_SAME_ROW = "key_high = ? AND key_low = ? AND party = ?"
 INSERT = f"INSERT INTO tokens {_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-# These two take a whole row, too, and keep the newer of two.
-DELETE_OLDER = f"DELETE FROM tokens WHERE {_SAME_ROW} AND updated <= ?11"  # noqa: S608
+# These two keep the newer of two; the first three columns say which token it is.
+DELETE_OLDER = f"DELETE FROM tokens WHERE {_SAME_ROW} AND updated <= ?"  # noqa: S608
 INSERT_UNLESS_NEWER = (
     f"INSERT INTO tokens {_COLUMNS} "  # noqa: S608
-    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 "
+    "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
     f"WHERE NOT EXISTS (SELECT 1 FROM tokens WHERE {_SAME_ROW})"
 )
 SELECT = (

@@ -111,8 +111,9 @@ class Whitelist:
         """Take what an upstream says now; an older word never replaces a newer one."""
         with self._write():
             for row in self._list.codec.rows(tokens):
-                self._list.connection.execute(DELETE_OLDER, row)
-                self._list.connection.execute(INSERT_UNLESS_NEWER, row)
+                same = row[:3]
+                self._list.connection.execute(DELETE_OLDER, (*same, row[-1]))
+                self._list.connection.execute(INSERT_UNLESS_NEWER, (*row, *same))
 
     def learn(self, token: Token) -> None:
         """Take a token out of a real-time answer, into a list being staged as well."""
@@ -126,8 +127,9 @@ class Whitelist:
         with self._write():
             self._list.connection.execute(
                 "INSERT INTO upstreams (name, cursor, synchronized_at) "
-                "VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET "
-                "cursor = coalesce(?2, cursor), synchronized_at = ?3",
+                "VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+                "cursor = coalesce(excluded.cursor, cursor), "
+                "synchronized_at = excluded.synchronized_at",
                 (upstream, _milliseconds(cursor), datetime.now(UTC).isoformat()),
             )
 

@@ -12,24 +12,23 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import StoreCorruptError
 from agent.store import database
 from agent.store.database import translate_errors
+from agent.store.moments import from_milliseconds_or_none, to_milliseconds_or_none
 from agent.store.token_rows import TokenCodec
 from agent.store.token_schema import INSERT, migrations
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from agent.domain.tokens import Token
     from agent.store.keys import CardKeys
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _CACHE_KIB = 4096  # The index is sorted in this much memory, the rest in a file
 _COMPLETE = "complete"  # In place of an owner: this crawl is not to be resumed
 _CRAWL = (
@@ -107,7 +106,12 @@ class Staging:
             self.connection.executemany(INSERT, self._codec.rows(tokens))
             self.connection.execute(
                 "UPDATE crawl SET position = ?, seen = ?, newest = ?, begun_at = ?",
-                (position, seen, _to_milliseconds(newest), _to_milliseconds(begun_at)),
+                (
+                    position,
+                    seen,
+                    to_milliseconds_or_none(newest),
+                    to_milliseconds_or_none(begun_at),
+                ),
             )
         self.position, self.seen = position, seen
         self._newest, self._begun_at = newest, begun_at
@@ -187,8 +191,8 @@ class Staging:
         ).fetchone()
         if owner != self._owner or self.is_read:
             raise StoreCorruptError(f"{self.path} cannot be resumed")
-        self._newest = _from_milliseconds(newest)
-        self._begun_at = _from_milliseconds(begun_at)
+        self._newest = from_milliseconds_or_none(newest)
+        self._begun_at = from_milliseconds_or_none(begun_at)
 
     def _remove_files(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -196,11 +200,3 @@ class Staging:
 
     def _journal(self) -> Path:
         return self.path.with_name(f"{self.path.name}-journal")
-
-
-def _to_milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - _EPOCH) // _MILLISECOND
-
-
-def _from_milliseconds(count: int | None) -> datetime | None:
-    return None if count is None else _EPOCH + count * _MILLISECOND

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from agent.domain.tokens import Token, TokenType
 from agent.errors import StoreCorruptError
 from agent.store import database
 from agent.store.database import translate_errors
+from agent.store.moments import from_milliseconds_or_none
 from agent.store.token_rows import ListedToken, TokenCodec
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from agent.domain.uid import Uid
     from agent.store.keys import CardKeys
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
@@ -96,7 +95,7 @@ class TokenReader:
         origin, cursor, synchronized_at, swept_at = row
         return SyncState(
             origin=origin,
-            cursor=None if cursor is None else _EPOCH + timedelta(milliseconds=cursor),
+            cursor=from_milliseconds_or_none(cursor),
             synchronized_at=_parse(synchronized_at),
             swept_at=_parse(swept_at),
         )

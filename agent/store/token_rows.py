@@ -7,7 +7,7 @@ that repeat (issuers, spellings, languages) stand once in `words`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from agent.domain.tokens import Token, TokenType, WhitelistType
 from agent.domain.uid import Uid, respell, spelling_of
 from agent.errors import StoreCorruptError
 from agent.store.masking import forms_of, mask, unmask, veil
+from agent.store.moments import from_milliseconds, to_milliseconds
 from agent.store.token_schema import SELECT
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from agent.store.keys import CardKeys
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 # Stored numbers: never renumber.
 _WHITELIST_CODES = {
@@ -118,7 +117,7 @@ class TokenCodec:
             mask(token.contract_id, forms),
             token.visual_number and mask(token.visual_number, forms),
             token.group_id and mask(token.group_id, forms),
-            (token.last_updated - _EPOCH) // _MILLISECOND,
+            to_milliseconds(token.last_updated),
         )
 
     def find(self, uid: Uid, token_type: TokenType) -> list[Token]:
@@ -145,7 +144,7 @@ class TokenCodec:
             issuer=self._text(issuer),
             valid=bool(traits & _VALID_BIT),
             whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
-            last_updated=_EPOCH + at * _MILLISECOND,
+            last_updated=from_milliseconds(at),
             visual_number=visual and unmask(visual, uid),
             group_id=group and unmask(group, uid),
             language=self._text(language) if language else None,
@@ -169,7 +168,7 @@ class TokenCodec:
                 issuer=self._text(issuer),
                 valid=bool(traits & _VALID_BIT),
                 whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
-                last_updated=_EPOCH + updated * _MILLISECOND,
+                last_updated=from_milliseconds(updated),
             )
 
     def translate(self, row: tuple[Any, ...], source: TokenCodec) -> Row:

@@ -11,12 +11,13 @@ import logging
 import os
 import threading
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import StoreCorruptError
 from agent.store import database
 from agent.store.database import translate_errors
+from agent.store.moments import to_milliseconds_or_none
 from agent.store.staging import Staging
 from agent.store.token_reader import SyncState, TokenReader
 from agent.store.token_rows import TokenCodec
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 LINK = "whitelist.db"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHECK_AT_OPENING_BYTES = 32 * 1024 * 1024
 
 
@@ -130,7 +130,11 @@ class Whitelist:
                 "VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
                 "cursor = coalesce(excluded.cursor, cursor), "
                 "synchronized_at = excluded.synchronized_at",
-                (upstream, _milliseconds(cursor), datetime.now(UTC).isoformat()),
+                (
+                    upstream,
+                    to_milliseconds_or_none(cursor),
+                    datetime.now(UTC).isoformat(),
+                ),
             )
 
     def stage(self, upstream: str, origin: str = "") -> Staging:
@@ -304,9 +308,11 @@ def _save_sweep(staging: Staging) -> None:
     staging.connection.execute(
         "INSERT OR REPLACE INTO upstreams "
         "(name, origin, cursor, synchronized_at, swept_at) VALUES (?, ?, ?, ?, ?)",
-        (staging.upstream, staging.origin, _milliseconds(staging.cursor), now, now),
+        (
+            staging.upstream,
+            staging.origin,
+            to_milliseconds_or_none(staging.cursor),
+            now,
+            now,
+        ),
     )
-
-
-def _milliseconds(cursor: datetime | None) -> int | None:
-    return None if cursor is None else (cursor - _EPOCH) // timedelta(milliseconds=1)

@@ -22,8 +22,8 @@ from agent.store.token_rows import TokenCodec
 from agent.store.token_schema import INSERT, migrations
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from agent.domain.tokens import Token

@@ -81,11 +81,20 @@ class Answer(Struct, frozen=True, kw_only=True):
     authorization_reference: str | None = None
     info: str | None = None
 
+    def allows(self, evse_uid: str) -> bool:
+        """Whether the card may charge at this EVSE."""
+        allowed = self.verdict is Verdict.ALLOWED
+        return allowed and (not self.evse_uids or evse_uid.casefold() in self.evse_uids)
+
 
 class NoAnswer(Struct, frozen=True):
-    """Nobody spoke in time, or not intelligibly: the offline rules decide."""
+    """Nobody spoke in time, or not intelligibly: the offline rules decide.
+
+    `silent` if nobody was heard at all: the upstream may be dead.
+    """
 
     reason: str
+    silent: bool = False
 
 
 class Misconfigured(Struct, frozen=True):

@@ -30,6 +30,7 @@ from agent.errors import (
 )
 from agent.ocpi.backend import Backend
 from agent.ocpi.envelope import unwrap_single
+from agent.ocpi.hearing import is_heard, was_heard
 from agent.ocpi.pages import Pager, Position
 from agent.ocpi.station import Party
 from agent.ocpi.transport import Call, Routing, new_uuid
@@ -133,15 +134,19 @@ class OcpiConnection:
         except TimeoutError:
             err = TransientUpstreamError(f"no answer about a card within {seconds:g} s")
             self._backend.note(err)
-            return NoAnswer(str(err))
+            return NoAnswer(str(err), silent=True)
         except TransientUpstreamError as err:
-            return NoAnswer(str(err))
+            return NoAnswer(str(err), silent=not was_heard(err))
         except RefusedUpstreamError as err:
             if _is_server_failure(err):
                 return NoAnswer(str(err))
             return Misconfigured(str(err))
         except CredentialsError as err:
             return Misconfigured(str(err))
+
+    async def probe(self, timeout: timedelta) -> bool:  # noqa: ASYNC109 - as above
+        """Whether the backend says anything at all in the time given."""
+        return await is_heard(self._backend, self._upstream, timeout)
 
     async def _ask_about(
         self, uid: Uid, token: Token | None, evse_uids: Sequence[str]
@@ -279,7 +284,11 @@ class OcpiConnection:
 
     def _forget_if_moved(self, err: AgentError) -> None:
         """Look for the endpoints again if one is gone: the backend was rebuilt."""
-        if isinstance(err, RefusedUpstreamError) and err.http_status in _MOVED_STATUSES:
+        gone = isinstance(err, RefusedUpstreamError) and (
+            err.http_status in _MOVED_STATUSES
+        )
+        # A host that is silent may be an old one; the versions know the new one.
+        if gone or not was_heard(err):
             self._backend.forget_endpoints()
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.authorizer import LEARN_AT_MOST, Authorizer
+from agent.authorizer import LEARN_AT_MOST
 from agent.domain.tokens import (
-    Answer,
     Misconfigured,
     NoAnswer,
     Reply,
@@ -18,148 +17,103 @@ from agent.domain.tokens import (
     Verdict,
     WhitelistType,
 )
+from tests.fakes.asking import EVSES, LATE_S, LONG_S, WITHIN_S, Bench, Heard
 from tests.fakes.cards import uid_of
 from tests.fakes.lists import token
-from tests.fakes.loop_clock import running
-from tests.fakes.virtual_loop import run_virtual
+from tests.fakes.peers import Asked, FakePeer, Turn, answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.domain.uid import Uid
-
-CARD = uid_of("A")
-EVSES = ("E1", "E2")
-TIMEOUT = timedelta(seconds=7)
-
-
-class Peer:
-    """A backend that answers after some time."""
-
-    def __init__(self, name: str, reply: Reply, after_s: float = 0.0) -> None:
-        self.name = name
-        self._reply = reply
-        self._after_s = after_s
-        self.asked: list[tuple[Uid, Token | None, Sequence[str], timedelta]] = []
-        self.finished = 0
-
-    async def authorize(
-        self,
-        uid: Uid,
-        token: Token | None,
-        evse_uids: Sequence[str],
-        timeout: timedelta,  # noqa: ASYNC109 - the port's own
-    ) -> Reply:
-        """Answer."""
-        self.asked.append((uid, token, evse_uids, timeout))
-        await asyncio.sleep(self._after_s)
-        self.finished += 1
-        return self._reply
-
-
-class Bench:
-    """Peers, and what was learned from them."""
-
-    def __init__(self, *peers: Peer, ask_unknown: Sequence[str] | None = None) -> None:
-        self.learned: list[Token] = []
-        self.learning_takes_s = 0.0
-        self.took_s = 0.0
-        names = [peer.name for peer in peers]
-        self._args = peers, names if ask_unknown is None else ask_unknown
-
-    async def learn(self, token: Token) -> None:
-        """Learn."""
-        await asyncio.sleep(self.learning_takes_s)
-        self.learned.append(token)
-
-    def ask(self, listed: Token | None = None, then_s: float = 60) -> Reply:
-        """Ask about card A, and let some time pass."""
-
-        async def main() -> Reply:
-            peers, ask_unknown = self._args
-            authorizer = Authorizer(peers, ask_unknown, self.learn)
-            async with running(authorizer.run()):
-                reply = await authorizer.ask(CARD, listed, EVSES, TIMEOUT)
-                self.took_s = asyncio.get_running_loop().time()
-                await asyncio.sleep(then_s)
-            return reply
-
-        return run_virtual(main())
-
-
-def answer(
-    verdict: Verdict, told: Token | None = None, upstream: str = "cpo"
-) -> Answer:
-    """Let a backend speak."""
-    return Answer(upstream=upstream, verdict=verdict, token=told)
-
-
 ALLOWED = answer(Verdict.ALLOWED)
 BLOCKED = answer(Verdict.BLOCKED)
 UNKNOWN = answer(Verdict.UNKNOWN)
-SILENCE = NoAnswer("no answer in time")
+SILENCE = NoAnswer("no answer in time", silent=True)
+FAILURE = NoAnswer("HTTP 500")
 REJECTED = Misconfigured("HTTP 401")
+
+
+def peer(name: str, reply: Reply, after_s: float = 0.0) -> FakePeer:
+    """Make a backend that always does the same."""
+    return FakePeer(name, [Turn(after_s, reply)])
+
+
+# ---- whom ------------------------------------------------------------------------
 
 
 def test_the_owner_of_a_card_is_asked_and_nobody_else() -> None:
     """A listed card is its upstream's business, with everything that upstream needs."""
-    cpo, hub = Peer("cpo", ALLOWED), Peer("hub", BLOCKED)
+    cpo, hub = peer("cpo", ALLOWED), peer("hub", BLOCKED)
 
-    assert Bench(cpo, hub).ask(token("A")) == ALLOWED
+    assert Bench(cpo, hub).ask_once(token("A")) == Heard(ALLOWED, 0)
 
-    assert cpo.asked == [(CARD, token("A"), EVSES, TIMEOUT)]
+    limit = timedelta(seconds=WITHIN_S + LATE_S)
+    assert cpo.asked == [Asked(0, uid_of("A"), token("A"), EVSES, limit)]
     assert hub.asked == []
 
 
 def test_the_owner_is_asked_although_it_asks_for_no_unknown_cards() -> None:
     """`authorize_unknown` is about cards that are in no list."""
-    cpo = Peer("cpo", BLOCKED)
+    bench = Bench(peer("cpo", BLOCKED), ask_unknown=())
 
-    assert Bench(cpo, ask_unknown=()).ask(token("A")) == BLOCKED
+    assert bench.ask_once(token("A")).reply == BLOCKED
 
 
 def test_only_who_opted_in_is_asked_about_an_unknown_card() -> None:
     """The others never hear of cards that are not theirs."""
-    cpo, hub = Peer("cpo", ALLOWED), Peer("hub", UNKNOWN)
+    cpo, hub = peer("cpo", ALLOWED), peer("hub", UNKNOWN)
 
-    assert Bench(cpo, hub, ask_unknown=["hub"]).ask() == UNKNOWN
+    assert Bench(cpo, hub, ask_unknown=["hub"]).ask_once().reply == UNKNOWN
 
     assert cpo.asked == []
 
 
 def test_nobody_to_ask_is_no_answer() -> None:
     """Without peers the offline rules decide, at once."""
-    assert isinstance(Bench(Peer("cpo", ALLOWED), ask_unknown=()).ask(), NoAnswer)
+    bench = Bench(peer("cpo", ALLOWED), ask_unknown=())
+
+    assert bench.ask_once() == Heard(NoAnswer("nobody to ask"), 0)
 
 
 def test_an_owner_that_is_not_configured_is_no_answer() -> None:
     """A row that an upstream left behind leads to nobody."""
-    reply = Bench(Peer("cpo", ALLOWED)).ask(token("A", "gone"))
+    reply = Bench(peer("cpo", ALLOWED)).ask_once(token("A", "gone")).reply
 
     assert isinstance(reply, NoAnswer)
     assert "gone" in reply.reason
 
 
-def test_the_first_allowed_wins_and_the_others_are_let_go() -> None:
-    """The driver does not wait for slower backends, and nothing is left running."""
-    fast, slow = Peer("fast", BLOCKED, 1), Peer("slow", BLOCKED, 5)
-    right = Peer("right", answer(Verdict.ALLOWED, upstream="right"), 2)
+# ---- whose word counts -----------------------------------------------------------
+
+
+def test_the_first_allowed_wins_and_the_others_are_learned_from() -> None:
+    """The driver does not wait for slower backends, whose word is kept all the same."""
+    news = token("A", "slow")
+    fast = peer("fast", BLOCKED, 0.5)
+    slow = peer("slow", answer(Verdict.BLOCKED, news), 5)
+    right = peer("right", answer(Verdict.ALLOWED, upstream="right"), 1)
     bench = Bench(slow, fast, right)
 
-    reply = bench.ask()
+    heard = bench.ask_once()
 
-    assert reply == answer(Verdict.ALLOWED, upstream="right")
-    assert bench.took_s == 2
-    assert (fast.finished, right.finished, slow.finished) == (1, 1, 0)
+    assert heard == Heard(answer(Verdict.ALLOWED, upstream="right"), 1)
+    assert [at for _, at, _ in slow.replied] == [5]
+    assert bench.learned == [news]
 
 
 def test_everybody_is_asked_at_once() -> None:
     """The slowest backend sets the time, not the sum."""
-    bench = Bench(*[Peer(f"peer {n}", BLOCKED, 3) for n in range(5)])
+    bench = Bench(*[peer(f"peer {n}", BLOCKED, 1.5) for n in range(5)])
 
-    bench.ask()
+    assert bench.ask_once().at == 1.5
 
-    assert bench.took_s == 3
+
+def test_of_equals_the_first_listed_is_heard() -> None:
+    """What arrives at the same time is decided by the configuration."""
+    hub = answer(Verdict.ALLOWED, upstream="hub")
+
+    assert Bench(peer("hub", hub), peer("cpo", ALLOWED)).ask_once().reply == hub
+    assert Bench(peer("cpo", ALLOWED), peer("hub", hub)).ask_once().reply == ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -173,7 +127,7 @@ def test_everybody_is_asked_at_once() -> None:
         ((SILENCE, UNKNOWN), UNKNOWN),
         ((REJECTED, UNKNOWN), UNKNOWN),
         ((SILENCE, REJECTED), REJECTED),
-        ((REJECTED, SILENCE), REJECTED),
+        ((REJECTED, FAILURE), REJECTED),
         ((SILENCE, SILENCE), SILENCE),
         ((BLOCKED, UNKNOWN, SILENCE, REJECTED, ALLOWED), ALLOWED),
     ],
@@ -182,9 +136,76 @@ def test_what_decides_more_counts_more(
     replies: tuple[Reply, ...], expected: Reply
 ) -> None:
     """ALLOWED beats a refusal, that beats "unknown", that a setback, that silence."""
-    peers = [Peer(f"peer {n}", reply, n) for n, reply in enumerate(replies)]
+    peers = [peer(f"peer {n}", reply, n / 10) for n, reply in enumerate(replies)]
 
-    assert Bench(*peers).ask() == expected
+    heard = Bench(*peers).ask_once()
+
+    assert heard == Heard(expected, (len(replies) - 1) / 10)
+
+
+# ---- when ------------------------------------------------------------------------
+
+NOTHING_S = WITHIN_S + LATE_S  # When an asker gives up
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([(1, ALLOWED)], Heard(ALLOWED, 1)),
+        # One backend: whatever it says late is still worth having.
+        ([(4, BLOCKED)], Heard(BLOCKED, 4)),
+        ([(4, ALLOWED)], Heard(ALLOWED, 4)),
+        ([(4, FAILURE)], Heard(FAILURE, 4)),
+        ([(50, ALLOWED)], Heard(SILENCE, NOTHING_S)),
+        # Several: at the deadline somebody's word beats hoping for another's.
+        ([(1, BLOCKED), (4, ALLOWED)], Heard(BLOCKED, WITHIN_S)),
+        ([(4, ALLOWED), (1, UNKNOWN)], Heard(UNKNOWN, WITHIN_S)),
+        ([(1, REJECTED), (50, ALLOWED)], Heard(REJECTED, WITHIN_S)),
+        ([(1, BLOCKED), (1.9, ALLOWED)], Heard(ALLOWED, 1.9)),
+        # But a failure or silence is not worth returning while others may speak.
+        ([(1, FAILURE), (4, BLOCKED)], Heard(BLOCKED, 4)),
+        ([(1, SILENCE), (4, BLOCKED), (5, ALLOWED)], Heard(BLOCKED, 4)),
+        ([(1, FAILURE), (50, ALLOWED)], Heard(FAILURE, NOTHING_S)),
+        ([(50, ALLOWED), (60, ALLOWED)], Heard(SILENCE, NOTHING_S)),
+    ],
+)
+def test_one_budget_over_all_peers(
+    turns: Sequence[tuple[float, Reply]], expected: Heard
+) -> None:
+    """The driver hears the best word at the deadline, or the first one after it."""
+    peers = [
+        peer(f"peer {n}", reply, after_s) for n, (after_s, reply) in enumerate(turns)
+    ]
+
+    heard = Bench(*peers).ask_once()
+
+    if isinstance(heard.reply, NoAnswer) and heard.reply.silent:
+        # Who gives up first at the very end, the asker or the peer, does not matter.
+        heard = heard._replace(reply=SILENCE)
+    assert heard == expected
+
+
+def test_without_late_time_the_deadline_is_the_end() -> None:
+    """Who does not ask for late answers gets none."""
+    bench = Bench(peer("cpo", ALLOWED, 3))
+
+    heard = bench.play(lambda: bench.ask(late_s=0))
+
+    assert heard == Heard(NoAnswer("cpo did not answer in time", silent=True), WITHIN_S)
+
+
+def test_the_others_decide_when_one_is_dead() -> None:
+    """A dead upstream is no answer at once, and costs the driver no time."""
+    dead, good = peer("dead", SILENCE), peer("good", BLOCKED, 0.5)
+    dead.speaks_from_s = LONG_S
+    bench = Bench(dead, good)
+
+    async def scene() -> Heard:
+        await bench.ask()
+        return await bench.ask(card="B", at=10)
+
+    assert bench.play(scene) == Heard(BLOCKED, 10.5)
+    assert len(dead.asked) == 1
 
 
 # ---- learning --------------------------------------------------------------------
@@ -218,50 +239,89 @@ NEVER = token("A", whitelist=WhitelistType.NEVER, last_updated=MARCH)
         "listed becomes NEVER",
     ],
 )
+@pytest.mark.parametrize("after_s", [0.0, 6.0], ids=["in time", "late"])
 @pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.BLOCKED])
 def test_only_what_is_newer_is_learned(
-    listed: Token | None, told: Token | None, learned: list[Token], verdict: Verdict
+    listed: Token | None,
+    told: Token | None,
+    learned: list[Token],
+    verdict: Verdict,
+    after_s: float,
 ) -> None:
     """An answer's token counts whatever the verdict; OCPI forbids caching NEVER."""
-    bench = Bench(Peer("cpo", answer(verdict, told)))
+    bench = Bench(peer("cpo", answer(verdict, told), after_s))
 
-    bench.ask(listed)
+    bench.ask_once(listed)
 
     assert bench.learned == learned
 
 
-@pytest.mark.parametrize("reply", [SILENCE, REJECTED])
+@pytest.mark.parametrize("reply", [SILENCE, FAILURE, REJECTED])
 def test_nothing_is_learned_without_an_answer(reply: Reply) -> None:
     """Silence and setbacks change nothing that is stored."""
-    bench = Bench(Peer("cpo", reply))
+    bench = Bench(peer("cpo", reply))
 
-    bench.ask(token("A"))
+    bench.ask_once(token("A"))
 
     assert bench.learned == []
 
 
 def test_the_driver_does_not_wait_for_the_disk() -> None:
     """An answer is passed on before it is learned, however long that takes."""
-    bench = Bench(Peer("cpo", answer(Verdict.ALLOWED, NEWER)))
+    bench = Bench(peer("cpo", answer(Verdict.ALLOWED, NEWER)))
     bench.learning_takes_s = 30
 
-    assert bench.ask(token("A")).verdict is Verdict.ALLOWED  # type: ignore[union-attr] # it is an Answer
+    assert bench.ask_once(token("A")) == Heard(answer(Verdict.ALLOWED, NEWER), 0)
 
-    assert bench.took_s == 0
     assert bench.learned == [NEWER]
 
 
 def test_a_disk_that_never_answers_costs_no_memory() -> None:
     """The oldest of too many tokens is forgotten; the backend will tell it again."""
-    bench = Bench()
+    bench = Bench(peer("cpo", answer(Verdict.ALLOWED, NEWER)))
     bench.learning_takes_s = 1e9
 
-    async def main() -> int:
-        peer = Peer("cpo", answer(Verdict.ALLOWED, NEWER))
-        authorizer = Authorizer([peer], [], bench.learn)
-        async with running(authorizer.run()):
-            for _ in range(LEARN_AT_MOST + 50):
-                await authorizer.ask(CARD, token("A"), EVSES, TIMEOUT)
-            return authorizer._to_learn.qsize()
+    async def scene() -> int:
+        for _ in range(LEARN_AT_MOST + 50):
+            await bench.ask(token("A"))
+        return bench.authorizer._to_learn.qsize()
 
-    assert run_virtual(main()) == LEARN_AT_MOST
+    assert bench.play(scene) == LEARN_AT_MOST
+
+
+# ---- before and after ------------------------------------------------------------
+
+
+def test_nobody_is_asked_before_it_runs_or_after() -> None:
+    """A request without an owner is not made."""
+    cpo = peer("cpo", ALLOWED)
+    bench = Bench(cpo)
+
+    async def nothing() -> Heard:
+        return await bench.ask()
+
+    assert isinstance(asyncio.run(nothing()).reply, NoAnswer)
+    bench.ask_once()
+    assert isinstance(asyncio.run(nothing()).reply, NoAnswer)
+    assert len(cpo.asked) == 1
+
+
+def test_at_its_end_every_request_ends_and_every_asker_hears_of_it() -> None:
+    """Stopping the station waits for no backend and leaves nobody waiting."""
+    cpo, hub = peer("cpo", ALLOWED, 6), peer("hub", ALLOWED, 6)
+    bench = Bench(cpo, hub)
+    askers: list[asyncio.Task[Heard]] = []
+
+    async def scene() -> None:
+        for card, evse_uids in [("A", EVSES), ("B", EVSES), ("C", EVSES), ("A", "E9")]:
+            asker = bench.ask(card=card, evse_uids=evse_uids)
+            askers.append(asyncio.create_task(asker))
+        await asyncio.sleep(1)
+        bench.stop()
+        await asyncio.wait(askers)
+
+    bench.play(scene)
+
+    assert {type(asker.result().reply) for asker in askers} == {NoAnswer}
+    assert {asker.result().at for asker in askers} == {1}
+    assert (len(cpo.asked), cpo.replied) == (3, [])

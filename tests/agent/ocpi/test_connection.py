@@ -106,6 +106,24 @@ def ask(
     return asyncio.run(run())
 
 
+def probe(
+    peer: httpx.AsyncBaseTransport,
+    *,
+    timeout: timedelta = ENOUGH,
+    connection: OcpiConnection | None = None,
+) -> bool:
+    """Find out whether the backend is there."""
+    connection = connection or connect(peer)
+
+    async def run() -> bool:
+        try:
+            return await connection.probe(timeout)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
 def put(
     peer: Peer, report: Report = REPORT, connection: OcpiConnection | None = None
 ) -> Delivery:
@@ -263,6 +281,105 @@ def test_replies(reply: PeerReply, meaning: object) -> None:
         assert type(result) is meaning
 
 
+NOBODY_HEARD: list[tuple[PeerReply, bool]] = [
+    # what the server does, and whether that is silence
+    (raising(CUT), True),
+    (raising(httpx.ConnectError("refused")), True),
+    (raising(httpx.ConnectTimeout("")), True),
+    (raising(httpx.RemoteProtocolError("Server disconnected")), True),
+    (raising(OSError("Network is unreachable")), True),
+    (raising(UnicodeError("label too long")), False),
+    (raising(httpx.DecodingError("not gzip")), False),
+    (httpx.Response(408), False),
+    (httpx.Response(429), False),
+    (httpx.Response(500), False),
+    (httpx.Response(503, text="busy"), False),
+    (envelope([], 3000), False),
+    (envelope(None, 3002), False),
+    (envelope(None, 4002), False),
+    (httpx.Response(200, text="<html>Log in</html>"), False),
+    (envelope(), False),
+    (envelope({"info": None}), False),
+    (httpx.Response(307, headers={"location": "https://other.example"}), False),
+]
+
+
+@pytest.mark.parametrize("path", [VERSIONS, DETAILS, AUTHORIZE])
+@pytest.mark.parametrize(("reply", "silent"), NOBODY_HEARD)
+def test_a_server_that_fails_is_not_silent(
+    path: str, reply: PeerReply, *, silent: bool
+) -> None:
+    """Silence is when nothing was heard over HTTP; a useless answer is none of it."""
+    peer = Peer()
+    peer.routes["GET" if path != AUTHORIZE else "POST", path] = reply
+    result = ask(peer)
+    if isinstance(result, NoAnswer):
+        assert result.silent is silent
+    else:
+        assert isinstance(result, Misconfigured)
+        assert not silent
+
+
+@pytest.mark.parametrize("path", [VERSIONS, DETAILS, TOKENS])
+@pytest.mark.parametrize(("reply", "silent"), NOBODY_HEARD)
+def test_probe_hears_whatever_http_brings(
+    path: str, reply: PeerReply, *, silent: bool
+) -> None:
+    """A backend that answers rubbish, or no, is there."""
+    peer = Peer()
+    peer.routes["GET", path] = reply
+    assert probe(peer) is not silent
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 405, 422, 501])
+def test_probe_hears_every_status(status: int) -> None:
+    """It does not matter what the backend thinks of the question."""
+    peer = Peer()
+    peer.routes["GET", TOKENS] = envelope([], 2001, http=status)
+    assert probe(peer) is True
+
+
+def test_probe_goes_where_cards_are_asked_about() -> None:
+    """It costs both sides next to nothing and asks about nobody."""
+    peer = Peer()
+    peer.routes["GET", TOKENS] = envelope([])
+    connection = connect(peer, their_party=Party("NL", "TNM"))
+    assert probe(peer, connection=connection) is True
+    assert probe(peer, connection=connection) is True
+    *_, request = peer.asked(TOKENS)
+    assert dict(request.url.params) == {
+        "date_from": "2037-12-31T00:00:00Z",
+        "offset": "0",
+        "limit": "1",
+    }
+    assert request.headers["ocpi-to-party-id"] == "TNM"
+    assert [one.url.path for one in peer.requests] == [
+        VERSIONS,
+        DETAILS,
+        TOKENS,
+        TOKENS,
+    ]
+
+
+def test_probe_has_a_budget() -> None:
+    """A backend that stays silent is not heard, in the time given."""
+    assert probe(Silence(), timeout=timedelta(milliseconds=30)) is False
+
+
+def test_probe_tells_that_the_backend_works_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever watches the connection hears of it without waiting for a card."""
+    peer = Peer()
+    peer.routes["GET", TOKENS] = envelope([])
+    peer.routes["POST", AUTHORIZE] = raising(CUT)
+    connection = connect(peer)
+    ask(peer, connection=connection)
+    assert "emsp: answers again" not in caplog.messages
+    probe(peer, connection=connection)
+    assert caplog.messages[-1] == "emsp: answers again"
+
+
 @pytest.mark.parametrize("path", [VERSIONS, DETAILS])
 @pytest.mark.parametrize(
     ("reply", "meaning"),
@@ -299,7 +416,7 @@ def test_one_budget_for_everything(
 
     with caplog.at_level(logging.WARNING):
         reply = ask(Half(), timeout=timedelta(milliseconds=30))
-    assert reply == NoAnswer("no answer about a card within 0.03 s")
+    assert reply == NoAnswer("no answer about a card within 0.03 s", silent=True)
     assert len(caplog.records) == 1
 
 

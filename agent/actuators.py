@@ -104,7 +104,7 @@ class ChargerPort:
                 case EnableEnergy():
                     answer = await self._enable(effect.session_id)
                 case DisableEnergy():
-                    answer = await self._disable()
+                    answer = await self._disable(effect.session_id)
                 case _:
                     assert_never(effect)
             self._post(answer)
@@ -119,7 +119,7 @@ class ChargerPort:
         self._failed_commands = 0
         return EnergyEnabled(self._evse_uid, session_id)
 
-    async def _disable(self) -> Input:
+    async def _disable(self, session_id: str | None) -> Input:
         try:
             async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
                 register_wh = await self._charger.disable()
@@ -128,9 +128,9 @@ class ChargerPort:
             self._health.bad(self._part, f"cannot be switched off: {reason}")
             self._failed_commands += 1
             self._reopen.set()
-            return DisableFailed(self._evse_uid, reason)
+            return DisableFailed(self._evse_uid, session_id, reason)
         self._failed_commands = 0
-        return EnergyDisabled(self._evse_uid, register_wh)
+        return EnergyDisabled(self._evse_uid, session_id, register_wh)
 
     def _explain(self, err: Exception) -> str:
         """Put a driver's failure into words; an unforeseen one goes to the log whole.
@@ -155,8 +155,10 @@ class ChargerPort:
                 self.found.set()
             case charger_events.ChargerDown(reason):
                 self._on_down(reason)
-            case charger_events.Connected() | charger_events.Charging():
+            case charger_events.Connected():
                 self._post(VehicleConnected(self._evse_uid))
+            case charger_events.Charging():
+                self._post(VehicleConnected(self._evse_uid, drawing=True))
             case charger_events.Disconnected():
                 self._post(VehicleDisconnected(self._evse_uid))
             case charger_events.Fault(name):
@@ -178,6 +180,7 @@ def _found(evse_uid: str, state: charger_events.ChargerState) -> ChargerFound:
         enabled=state.enabled,
         wh=state.wh,
         fault=state.fault,
+        drawing=state.vehicle is Vehicle.CHARGING,
     )
 
 

@@ -6,16 +6,17 @@ import logging
 from typing import TYPE_CHECKING, assert_never
 
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
-from agent.domain.uid import Technology, Uid
+from agent.domain.uid import Technology, Uid, aliases_of
 from agent.errors import STORE_ERRORS, StoreCorruptError
 from agent.supervisor import supervise
 from drivers.readers import base as reader_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from agent.clock import Clock
     from agent.domain.tokens import Token
+    from agent.domain.uid import Alias
     from agent.health import Health
     from drivers.readers.base import Reader, ReaderEvent
 
@@ -28,13 +29,17 @@ LOOK_UP = "look-up of cards"
 class CardDesk:
     """Turns a card number into a tap with its whitelist row.
 
-    `find` reads the whitelist; `on_damage` hears that it cannot be read.
+    `find` reads the whitelist, for a number that is not in it also under its
+    `aliases`; `is_fresh` says whether a row is young enough to be trusted; `on_damage`
+    hears that the list cannot be read.
     """
 
     def __init__(  # noqa: PLR0913 - what a tap is made of
         self,
         *,
         find: Callable[[Uid], list[Token]],
+        is_fresh: Callable[[Token], bool] = lambda _: True,
+        aliases: Collection[Alias] = (),
         on_damage: Callable[[], None],
         fingerprint: Callable[[Uid], str],
         new_id: Callable[[], str],
@@ -42,6 +47,8 @@ class CardDesk:
         health: Health,
     ) -> None:
         self._find = find
+        self._is_fresh = is_fresh
+        self._aliases = aliases
         self._on_damage = on_damage
         self._fingerprint = fingerprint
         self._new_id = new_id
@@ -49,14 +56,22 @@ class CardDesk:
         self._health = health
 
     def tap(
-        self, reader: str, slot: str, uid: Uid, technology: Technology
+        self,
+        reader: str,
+        slot: str,
+        uid: Uid,
+        technology: Technology,
+        *,
+        lying: bool = False,
     ) -> CardTapped:
         """Look a card up and describe its tap."""
         at = self._clock.now()
         token: Token | None = None
+        fresh = True
         lookup_failed = False
         try:
-            tokens = self._find(uid)
+            token = self._look_up(uid)
+            fresh = token is None or self._is_fresh(token)
         except STORE_ERRORS as err:
             lookup_failed = True
             self._health.bad(LOOK_UP, str(err))
@@ -64,9 +79,6 @@ class CardDesk:
                 self._on_damage()
         else:
             self._health.good(LOOK_UP)
-            token = tokens[0] if tokens else None
-            if len(tokens) > 1:
-                self._warn_of_conflict(uid, tokens)
         return CardTapped(
             tap_id=self._new_id(),
             reader=reader,
@@ -75,12 +87,23 @@ class CardDesk:
             technology=technology,
             token=token,
             at=at,
+            fresh=fresh,
+            lying=lying,
             lookup_failed=lookup_failed,
         )
 
     def unread(self, reader: str) -> CardUnread:
         """Describe the tap of a card that gave no number."""
         return CardUnread(tap_id=self._new_id(), reader=reader)
+
+    def _look_up(self, uid: Uid) -> Token | None:
+        """Find the row that counts; the card's own number comes before its aliases."""
+        for number in (uid, *aliases_of(uid, self._aliases)):
+            if tokens := self._find(number):
+                if len(tokens) > 1:
+                    self._warn_of_conflict(uid, tokens)
+                return tokens[0]
+        return None
 
     def _warn_of_conflict(self, uid: Uid, tokens: list[Token]) -> None:
         _LOGGER.warning(
@@ -117,6 +140,10 @@ class ReaderPort:
         """Read cards until cancelled."""
         await supervise(self._part, self.driver.events, self._on_event, self._on_down)
 
+    def look_up(self, uid: Uid) -> CardTapped:
+        """Describe what a tap of this card would be, without tapping it."""
+        return self._desk.tap(self.name, INJECTED_SLOT, uid, _guess(uid))
+
     def inject(self, uid: Uid) -> CardTapped:
         """Tap a card that nobody holds: same checks, and lifted at once."""
         tapped = self._desk.tap(self.name, INJECTED_SLOT, uid, _guess(uid))
@@ -134,7 +161,10 @@ class ReaderPort:
                 technology = Technology(event.technology.value)
                 if self.on_card is not None:
                     self.on_card(self.name, uid, technology)
-                self._post(self._desk.tap(self.name, event.slot, uid, technology))
+                tapped = self._desk.tap(
+                    self.name, event.slot, uid, technology, lying=event.lying
+                )
+                self._post(tapped)
             case reader_events.CardUnreadable(reason):
                 _LOGGER.warning("reader %s: unreadable card: %s", self.name, reason)
                 self._post(self._desk.unread(self.name))

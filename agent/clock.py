@@ -30,18 +30,29 @@ class SystemClock:
     def __init__(self) -> None:
         self.boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
         self._libc = ctypes.CDLL(None)
+        #: What wall time was at least when the monotonic clock stood at zero.
+        self._floor = _EARLIEST - _monotonic()
+
+    def never_before(self, moment: datetime) -> None:
+        """Let an unsynchronized clock go on from here, if it has fallen behind."""
+        self._floor = max(self._floor, moment - _monotonic())
 
     def now(self) -> Instant:
         """Read the clocks."""
-        wall = datetime.now(UTC)
+        wall, monotonic = datetime.now(UTC), _monotonic()
+        synchronized = wall >= _EARLIEST and self._kernel_is_synchronized()
         return Instant(
-            wall=wall,
-            monotonic=timedelta(seconds=time.monotonic()),
+            wall=wall if synchronized else max(wall, self._floor + monotonic),
+            monotonic=monotonic,
             boot_id=self.boot_id,
-            synchronized=wall >= _EARLIEST and self._kernel_is_synchronized(),
+            synchronized=synchronized,
         )
 
     def _kernel_is_synchronized(self) -> bool:
         """Ask the kernel, whom every time daemon tells (adjtimex(2))."""
         state = int(self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))
         return 0 <= state < _TIME_ERROR  # It is -1 when we may not even ask.
+
+
+def _monotonic() -> timedelta:
+    return timedelta(seconds=time.monotonic())

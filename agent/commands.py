@@ -5,20 +5,32 @@ from __future__ import annotations
 import asyncio
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import msgspec
 
 from agent.control import CommandError, Progress
+from agent.domain.explain import explain
 from agent.domain.instant import ocpi_datetime
-from agent.domain.uid import Technology, Uid, UidProblem, find_problem
+from agent.domain.messages import Context, Withdraw
+from agent.domain.outcomes import StopReason
+from agent.domain.uid import (
+    Alias,
+    Technology,
+    Uid,
+    UidProblem,
+    aliases_of,
+    find_problem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
+    from agent.assembly import Assembly
     from agent.card_readers import ReaderPort
     from agent.control import Command
-    from agent.daemon import Daemon
+    from agent.domain.instant import Instant
     from agent.domain.station import Evse
     from agent.ocpi import sync
     from agent.upstreams import UpstreamPort
@@ -29,8 +41,9 @@ OUTCOME_WITHIN_S = 30.0  # Deadline of a decision plus the charger's confirmatio
 class Commands:
     """The daemon as the command line sees it."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, parts: Assembly, started_at: Instant) -> None:
+        self._parts = parts
+        self._started_at = started_at
 
     def table(self) -> dict[str, Command]:
         """Every command by its name on the wire."""
@@ -39,6 +52,8 @@ class Commands:
             "readers": self.readers,
             "next-card": self.next_card,
             "tap": self.tap,
+            "explain": self.explain,
+            "withdraw": self.withdraw,
             "sync": self.sync,
             "retry": self.retry,
             "watch": self.watch,
@@ -46,17 +61,17 @@ class Commands:
 
     async def status(self, _: dict[str, Any]) -> AsyncIterator[Any]:
         """Say how the station is."""
-        daemon = self._daemon
-        now = daemon.clock.now()
-        waiting, refused = await daemon.journal.depth()
-        station = daemon.runner.station
+        parts = self._parts
+        now = parts.clock.now()
+        waiting, refused = await parts.journal.depth()
+        station = parts.runner.station
         yield {
             "version": version("rfid-agent"),
-            "uptime_s": round(now.since(daemon.started_at).total_seconds()),
-            "station": daemon.config.station.location_id,
-            "online": daemon.config.authorization.online,
-            "offline": daemon.config.authorization.offline,
-            "healthy": all(item.ok for item in daemon.health.conditions()),
+            "uptime_s": round(now.since(self._started_at).total_seconds()),
+            "station": parts.config.station.location_id,
+            "online": parts.config.authorization.online,
+            "offline": parts.config.authorization.offline,
+            "healthy": all(item.ok for item in parts.health.conditions()),
             "parts": [
                 {
                     "part": item.part,
@@ -64,18 +79,18 @@ class Commands:
                     "detail": item.detail,
                     "since": ocpi_datetime(item.since),
                 }
-                for item in daemon.health.conditions()
+                for item in parts.health.conditions()
             ],
             "evses": [_describe_evse(evse) for evse in station.evses.values()],
             "waiting_cards": len(station.checks) + len(station.grants),
             "whitelist": await asyncio.to_thread(self._describe_whitelist),
             "outbox": {"waiting": waiting, "refused": refused},
-            "recent": list(daemon.events.recent),
+            "recent": list(parts.events.recent),
         }
 
     async def readers(self, _: dict[str, Any]) -> AsyncIterator[Any]:
         """List the configured readers and how they are."""
-        conditions = {item.part: item for item in self._daemon.health.conditions()}
+        conditions = {item.part: item for item in self._parts.health.conditions()}
         yield [
             {
                 "name": reader.name,
@@ -84,7 +99,7 @@ class Commands:
                 "up": bool(part and part.ok),
                 "detail": part.detail if part else "starting",
             }
-            for reader in self._daemon.config.readers
+            for reader in self._parts.config.readers
             for part in (conditions.get(f"reader {reader.name}"),)
         ]
 
@@ -108,8 +123,8 @@ class Commands:
 
     async def tap(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Tap a card that nobody holds, and wait for its outcome."""
-        uid = Uid.parse(str(request.get("uid", "")))
-        with self._daemon.events.listen() as events:
+        uid = _card_of(request)
+        with self._parts.events.listen() as events:
             tapped = self._ports(request)[0].inject(uid)
             try:
                 async with asyncio.timeout(OUTCOME_WITHIN_S):
@@ -121,12 +136,57 @@ class Commands:
             except TimeoutError:
                 raise CommandError("the station gave no outcome in time") from None
 
+    async def explain(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Say what a tap of this card would do at each reader, and why."""
+        uid, parts = _card_of(request), self._parts
+        context = Context(now=parts.clock.now(), new_id=lambda: "would-be")
+        runner = parts.runner
+        tapped = [port.look_up(uid) for port in self._ports(request)]
+        yield {
+            "readers": [
+                msgspec.to_builtins(
+                    explain(runner.station, one, runner.settings, context)
+                )
+                for one in tapped
+            ],
+            "also_listed": self._other_spellings(uid) if not tapped[0].token else [],
+        }
+
+    def _other_spellings(self, uid: Uid) -> list[str]:
+        """Under which spellings a card that is in no list would be found."""
+        return [
+            kind.value
+            for kind in Alias
+            if any(self._parts.whitelist.find(one) for one in aliases_of(uid, [kind]))
+        ]
+
+    async def withdraw(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Take back grants and waiting cards, and stop sessions."""
+        evse_uid = request.get("evse_uid")
+        if evse_uid is not None and evse_uid not in self._parts.chargers:
+            known = ", ".join(self._parts.chargers)
+            raise CommandError(f"no EVSE is called {evse_uid!r}; there are: {known}")
+        found = await self._parts.runner.withdraw(
+            Withdraw(
+                request_id=str(uuid4()),
+                reason=StopReason.OPERATOR,
+                evse_uid=evse_uid,
+                uid=_card_of(request) if request.get("uid") else None,
+                session_id=request.get("session_id"),
+            )
+        )
+        yield {
+            "waiting": found.waiting,
+            "grants": found.grants,
+            "sessions": found.sessions,
+        }
+
     async def sync(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Synchronise the upstreams' whitelists now, with progress."""
         wanted = request.get("upstream")
         upstreams = [
             upstream
-            for upstream in self._daemon.upstreams
+            for upstream in self._parts.upstreams
             if wanted in (None, upstream.name)
         ]
         if not upstreams:
@@ -143,21 +203,21 @@ class Commands:
     async def retry(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Let refused reports be sent again."""
         number = request.get("id")
-        retried = await self._daemon.journal.retry_refused(number)
-        for upstream in self._daemon.upstreams:
+        retried = await self._parts.journal.retry_refused(number)
+        for upstream in self._parts.upstreams:
             upstream.delivery.retry_now()
         yield {"retried": retried}
 
     async def watch(self, _: dict[str, Any]) -> AsyncIterator[Any]:
         """Tell every event until the asker hangs up."""
-        with self._daemon.events.listen() as events:
+        with self._parts.events.listen() as events:
             yield Progress({"event": "watching"})
             while True:
                 yield Progress(await events.get())
 
     def _ports(self, request: dict[str, Any]) -> list[ReaderPort]:
         """The reader that the request names, or all."""
-        ports = self._daemon.readers
+        ports = self._parts.readers
         name = request.get("reader")
         if name is None:
             return list(ports.values())
@@ -168,9 +228,9 @@ class Commands:
         return [ports[name]]
 
     def _describe_whitelist(self) -> list[dict[str, Any]]:
-        whitelist = self._daemon.whitelist
+        whitelist = self._parts.whitelist
         rows = []
-        for upstream in self._daemon.upstreams:
+        for upstream in self._parts.upstreams:
             state = whitelist.sync_state(upstream.name)
             rows.append(
                 {
@@ -202,12 +262,22 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else ocpi_datetime(at)
 
 
+def _card_of(request: dict[str, Any]) -> Uid:
+    return Uid.parse(str(request.get("uid", "")))
+
+
+def _describe_vehicle(evse: Evse) -> str:
+    if evse.plugged_at is None:
+        return "absent"
+    return "charging" if evse.drawing else "connected"
+
+
 def _describe_evse(evse: Evse) -> dict[str, Any]:
     session = evse.session
     return {
         "uid": evse.uid,
         "reachable": evse.reachable,
-        "vehicle": "absent" if evse.plugged_at is None else "connected",
+        "vehicle": _describe_vehicle(evse),
         "fault": evse.fault,
         "session_id": session.id if session else None,
         "started_at": ocpi_datetime(session.started_at.wall) if session else None,

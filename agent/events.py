@@ -8,12 +8,12 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from agent.domain.instant import ocpi_datetime
 from agent.domain.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from agent.domain.instant import Instant
     from agent.domain.messages import Event
     from agent.domain.uid import Uid
 
@@ -21,6 +21,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _RECENT = 20
 _QUEUE_LENGTH = 256
+#: What every log line has by itself, or what would only make it long.
+_NOT_LOGGED = ("event", "at", "tapped_at", "decided_at")
 _BAD_OUTCOMES = (Outcome.REFUSED, Outcome.CHARGER_FAILED)
 
 
@@ -59,7 +61,7 @@ class EventLog:
         """Flatten an event for JSON: what is absent is left out, uids never appear."""
         facts: dict[str, Any] = {
             "event": event.kind.value,
-            "at": ocpi_datetime(event.at.wall),
+            "at": _precisely(event.at),
             "tap_id": event.tap_id,
             "grant_id": event.grant_id,
             "outcome": event.outcome,
@@ -75,13 +77,20 @@ class EventLog:
             "energy_wh": event.energy_wh,
             "info": event.info,
         }
-        if event.tapped_at is not None and event.outcome is not None:
-            facts["latency_ms"] = round(
-                event.at.since(event.tapped_at).total_seconds() * 1000, 1
-            )
+        if event.tapped_at is not None and event.decided_at is not None:
+            facts["tapped_at"] = _precisely(event.tapped_at)
+            facts["decided_at"] = _precisely(event.decided_at)
+            latency = event.decided_at.since(event.tapped_at)
+            facts["latency_ms"] = round(latency.total_seconds() * 1000, 1)
         if event.flagged:
             facts["flagged"] = True
         return {key: value for key, value in facts.items() if value is not None}
+
+
+def _precisely(moment: Instant) -> str:
+    """Write a moment with milliseconds, which is what a driver notices."""
+    text = moment.wall.isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _log(event: Event, facts: dict[str, Any]) -> None:
@@ -89,7 +98,7 @@ def _log(event: Event, facts: dict[str, Any]) -> None:
     if not _LOGGER.isEnabledFor(level):
         return
     details = " ".join(
-        f"{key}={value}" for key, value in facts.items() if key not in ("event", "at")
+        f"{key}={value}" for key, value in facts.items() if key not in _NOT_LOGGED
     )
     # The extra fields become fields of the systemd journal.
     extra = {

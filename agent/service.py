@@ -32,8 +32,15 @@ def credentials_directory() -> Path | None:
 @contextmanager
 def lock_state(state_dir: Path) -> Iterator[None]:
     """Be the only process that writes there, or raise ConfigError."""
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / LOCK).open("w") as file:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (state_dir / LOCK).open("w")
+    except OSError as err:
+        raise ConfigError(
+            f"state_dir {state_dir} cannot be written: {err.strerror}; check the disk "
+            "and permissions"
+        ) from err
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
@@ -24,27 +23,25 @@ from agent.domain.messages import (
     Event,
     Input,
     Record,
+    Reloaded,
     Revalidate,
     Show,
     Tick,
+    Withdraw,
+    Withdrawn,
 )
 from agent.domain.recovery import end_orphans
-from agent.domain.station import (
-    Settings,
-    Station,
-    next_deadline,
-    restore,
-    unreachable,
-)
+from agent.domain.station import Station, next_deadline, restore, unreachable
 from agent.domain.step import step
 from agent.domain.tokens import NoAnswer
 from agent.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agent.clock import Clock
     from agent.domain.sessions import Session
+    from agent.domain.settings import Settings
     from agent.domain.tokens import Reply, Token
     from agent.domain.uid import Uid
     from agent.health import Health
@@ -53,6 +50,7 @@ _LOGGER = logging.getLogger(__name__)
 
 RECORD_AGAIN_S = 5.0  # How often a full disk is asked whether there is space again
 LATE_ANSWER = timedelta(seconds=5)
+ANSWER_BEFORE = timedelta(milliseconds=50)  # So that the best word is in by then
 
 
 class Recorder(Protocol):
@@ -62,6 +60,16 @@ class Recorder(Protocol):
         """Make several changes durable at once."""
 
 
+class Room(Protocol):
+    """What the runner needs to know of the disk."""
+
+    def hold(self) -> bool:
+        """Whether there is room for something new, beside what must be ended."""
+
+    def release(self) -> bool:
+        """Give up the room that is held for ends; say whether there was any."""
+
+
 class ChargerCommands(Protocol):
     """What the runner needs of a charger."""
 
@@ -69,9 +77,20 @@ class ChargerCommands(Protocol):
         """Have the charger told."""
 
 
-Ask = Callable[
-    ["Uid", "Token | None", "Sequence[str]", "timedelta"], Awaitable["Reply"]
-]
+class Ask(Protocol):
+    """What the runner needs of the authorizer."""
+
+    async def __call__(  # noqa: PLR0913 - a question, and how long it is worth asking
+        self,
+        uid: Uid,
+        token: Token | None,
+        evse_uids: Sequence[str],
+        *,
+        within: timedelta,
+        late: timedelta = timedelta(),
+        background: bool = False,
+    ) -> Reply:
+        """Get a reply within a time, or a late one some time after that."""
 
 
 class Memory(NamedTuple):
@@ -90,6 +109,7 @@ class StationRunner:
         settings: Settings,
         clock: Clock,
         journal: Recorder,
+        room: Room,
         chargers: Mapping[str, ChargerCommands],
         ask: Ask,
         show: Callable[[Show], None],
@@ -102,6 +122,7 @@ class StationRunner:
         self.station = Station(evses={})
         self._clock = clock
         self._journal = journal
+        self._room = room
         self._chargers = chargers
         self._ask = ask
         self._show = show
@@ -111,11 +132,12 @@ class StationRunner:
         self._health = health
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._unrecorded: list[tuple[Record, str]] = []
+        self._withdrawals: dict[str, asyncio.Future[Withdrawn]] = {}
 
     async def restore(self, open_sessions: Sequence[Session]) -> None:
         """Begin where the journal says the station was."""
         self.station = restore(self._chargers, open_sessions)
-        orphans = end_orphans(self._chargers, open_sessions, self._clock.now())
+        orphans = end_orphans(self._chargers, open_sessions)
         if not await self._record(orphans):
             self._unrecorded += [(record, self._new_id()) for record in orphans]
 
@@ -127,10 +149,21 @@ class StationRunner:
         """Go on from a predecessor with the same EVSEs."""
         self.station = unreachable(memory.station)
         self._unrecorded = list(memory.unrecorded)
+        self.post(Reloaded())
 
     def post(self, message: Input) -> None:
         """Hand an input in; it is handled after those handed in before."""
         self._inputs.put_nowait(message)
+
+    async def withdraw(self, wanted: Withdraw) -> Withdrawn:
+        """Take permissions back and stop sessions; say what was found."""
+        asker: asyncio.Future[Withdrawn] = asyncio.get_running_loop().create_future()
+        self._withdrawals[wanted.request_id] = asker
+        self.post(wanted)
+        try:
+            return await asker
+        finally:
+            self._withdrawals.pop(wanted.request_id, None)
 
     async def run(self) -> None:
         """Handle inputs until cancelled."""
@@ -161,7 +194,9 @@ class StationRunner:
 
     async def _handle(self, message: Input | None, group: asyncio.TaskGroup) -> None:
         """Take one step: compute, make durable, act."""
-        context = Context(now=self._clock.now(), new_id=self._new_id)
+        context = Context(
+            now=self._clock.now(), new_id=self._new_id, storage_ok=self._room.hold()
+        )
         tick = message or Tick()
         before = self.station
         after, effects = step(before, tick, self.settings, context)
@@ -176,6 +211,8 @@ class StationRunner:
                 for effect in effects
                 if isinstance(effect, Record)
             ]
+            if self._unrecorded and self._room.release():
+                await self._record([])
         self.station = after
         for effect in effects:
             self._perform(effect, group)
@@ -203,6 +240,9 @@ class StationRunner:
                 pass  # Done before everything else.
             case EnableEnergy() | DisableEnergy():
                 self._chargers[effect.evse_uid].command(effect)
+            case Withdrawn(request_id=request_id):
+                if asker := self._withdrawals.pop(request_id, None):
+                    asker.set_result(effect)
             case AskUpstream():
                 group.create_task(self._answer(effect))
             case Revalidate():
@@ -215,21 +255,34 @@ class StationRunner:
                 assert_never(effect)
 
     async def _answer(self, effect: AskUpstream) -> None:
-        left = effect.deadline - self._clock.now().monotonic
-        # The driver is answered at the deadline; a late answer is still learned from.
-        timeout = left + LATE_ANSWER
+        # The driver is answered at the deadline; a late answer still counts for what
+        # the card has by then.
+        left = effect.deadline - self._clock.now().monotonic - ANSWER_BEFORE
         try:
-            reply = await self._ask(effect.uid, effect.token, effect.evse_uids, timeout)
+            reply = await self._ask(
+                effect.uid,
+                effect.token,
+                effect.evse_uids,
+                within=left,
+                late=LATE_ANSWER,
+            )
         except Exception:
             # Whatever is wrong in there, the driver is answered and the station runs.
             _LOGGER.exception("asking about a card failed in a way it should not")
             reply = NoAnswer("internal error")
-        self.post(Answered(effect.tap_id, reply))
+        self.post(Answered(effect.tap_id, effect.uid, effect.evse_uids, reply))
 
     async def _revalidate(self, effect: Revalidate) -> None:
         try:
-            await self._ask(
-                effect.uid, effect.token, effect.evse_uids, self.settings.deadline
+            reply = await self._ask(
+                effect.uid,
+                effect.token,
+                effect.evse_uids,
+                within=self.settings.deadline,
+                late=LATE_ANSWER,
+                background=True,
             )
         except Exception:
             _LOGGER.exception("verifying a card failed in a way it should not")
+        else:
+            self.post(Answered(None, effect.uid, effect.evse_uids, reply))

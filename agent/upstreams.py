@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.config import Config, Upstream
+    from agent.domain.sessions import Session
     from agent.errors import AgentError
     from agent.health import Health
     from agent.report.delivery import Outbox
     from agent.store.whitelist import Whitelist
+    from agent.timekeeper import Timekeeper
 
 _RETRY = Backoff(first=timedelta(seconds=1), cap=timedelta(minutes=5))
 
@@ -64,18 +66,22 @@ def connect(
 class UpstreamPort:
     """Keeps one upstream's whitelist fresh and its sessions told."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         config: Config,
         upstream: Upstream,
+        *,
         whitelist: Whitelist,
         outbox: Outbox,
+        timekeeper: Timekeeper,
         health: Health,
     ) -> None:
         self.name = upstream.config.name
+        self._timekeeper = timekeeper
         self._health = health
+        self._heard_at: timedelta | None = None
         self.connection = connect(config, upstream, self._on_change)
-        self.delivery = DeliveryLoop(self.connection, outbox, _RETRY, health)
+        self.delivery = DeliveryLoop(self.connection, outbox, self, _RETRY, health)
         self.schedule = SyncSchedule(
             Synchronizer(
                 self.name, self.connection, whitelist, upstream.config.versions_url
@@ -97,6 +103,20 @@ class UpstreamPort:
         """Synchronise without waiting for the next turn."""
         self.schedule.soon()
 
+    def correct(self, session: Session) -> Session:
+        """Date a session by all that is known now."""
+        return self._timekeeper.correct(session)
+
+    def hold_back(self, session: Session) -> timedelta:
+        """Let a report wait for the time, but not for ever once we are heard."""
+        return self._timekeeper.hold_back(session, self._heard_at)
+
+    def on_heard(self) -> None:
+        """Note that the backend answers: it may take reports again, too."""
+        if self._heard_at is None:
+            self._heard_at = self._timekeeper.now()
+        self.delivery.retry_now()
+
     async def close(self) -> None:
         """Close the network connections."""
         await self.connection.close()
@@ -110,7 +130,6 @@ class UpstreamPort:
         if err is None:
             self._health.good(part)
             self._health.good("whitelist")
-            # Whoever answers here may take reports again, too.
-            self.delivery.retry_now()
+            self.on_heard()
         else:
             self._health.bad(part, str(err))

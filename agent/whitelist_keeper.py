@@ -9,7 +9,9 @@ from agent.errors import AgentError, StoreCorruptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
+    from agent.clock import Clock
     from agent.domain.tokens import Token
     from agent.health import Health
     from agent.store.whitelist import Whitelist
@@ -20,17 +22,39 @@ PART = "whitelist"
 class WhitelistKeeper:
     """Does the whitelist's slow work, off the event loop.
 
-    `fetch_again` is called when an empty list has taken the place of a damaged one.
+    `fetch_again` is called when an empty list has taken the place of a damaged one;
+    a list is trusted up to `max_age`, None for ever.
     """
 
     def __init__(
-        self, whitelist: Whitelist, health: Health, fetch_again: Callable[[], None]
+        self,
+        whitelist: Whitelist,
+        health: Health,
+        fetch_again: Callable[[], None],
+        *,
+        clock: Clock,
+        max_age: timedelta | None = None,
     ) -> None:
+        self._clock = clock
+        self._max_age = max_age
         self._whitelist = whitelist
         self._health = health
         self._fetch_again = fetch_again
         self._damage_seen = asyncio.Event()
         self._damaged = whitelist.file
+
+    def is_fresh(self, token: Token) -> bool:
+        """Whether the list of the token's upstream is young enough to be trusted.
+
+        Its age counts from the last synchronisation that succeeded. Raise the store's
+        errors.
+        """
+        if self._max_age is None:
+            return True
+        confirmed_at = self._whitelist.confirmed_at(token.upstream)
+        if confirmed_at is None:
+            return False
+        return self._clock.now().wall - confirmed_at <= self._max_age
 
     def on_damage(self) -> None:
         """Have the list replaced and fetched again; until then nobody is listed."""

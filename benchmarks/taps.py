@@ -20,13 +20,14 @@ from agent.domain.messages import (
     VehicleConnected,
     VehicleDisconnected,
 )
-from agent.domain.station import Settings
+from agent.domain.settings import Settings
 from agent.domain.tokens import WhitelistType
 from agent.domain.uid import Technology, Uid
 from agent.health import Health
 from agent.station_runner import StationRunner
 from agent.store.journal import Journal
 from agent.store.journal_thread import JournalThread
+from agent.store.reserve import Reserve
 from benchmarks.lists import domain_tokens
 from benchmarks.verdicts import Verdict, percentile
 
@@ -57,7 +58,7 @@ class _Charger:
             self.enabled.set()
             self.runner.post(EnergyEnabled(_EVSE, effect.session_id))
         else:
-            self.runner.post(EnergyDisabled(_EVSE, 0))
+            self.runner.post(EnergyDisabled(_EVSE, effect.session_id, 0))
 
 
 def measure(directory: Path) -> Iterator[Verdict]:
@@ -81,6 +82,7 @@ async def _run(directory: Path) -> tuple[list[float], list[float]]:
         settings=Settings(readers={"front": (_EVSE,)}),
         clock=clock,
         journal=journal,
+        room=Reserve(directory),
         chargers={_EVSE: charger},
         ask=_never_asked,
         show=lambda _: None,
@@ -127,7 +129,7 @@ async def _run(directory: Path) -> tuple[list[float], list[float]]:
     return taps, commits
 
 
-async def _never_asked(*_: object) -> Reply:
+async def _never_asked(*_: object, **__: object) -> Reply:
     raise RuntimeError("a card that may always charge was asked about")
 
 

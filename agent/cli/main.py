@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agent.cli import reports, service, station, whitelist
+from agent.cli import explain, reports, service, station, whitelist
 from agent.cli.client import BackendUnreachableError, UnreachableError
 from agent.errors import (
     AgentError,
@@ -64,6 +64,8 @@ for command in (
     service.completion,
     station.status,
     station.tap,
+    station.withdraw,
+    explain.explain,
     station.readers,
     whitelist.sync,
     whitelist.tokens,

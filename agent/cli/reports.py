@@ -31,9 +31,11 @@ def sessions() -> None:
 def list_sessions(limit: int, config_path: Path, *, as_json: bool) -> None:
     """List sessions, the newest first."""
     from agent.domain.instant import ocpi_datetime  # noqa: PLC0415 - start-up time
+    from agent.domain.timeline import correct  # noqa: PLC0415
 
     with closing(_open(load(config_path))) as journal:
-        found = journal.sessions(limit)
+        bases = journal.times.bases()
+        found = [(correct(one, bases), told) for one, told in journal.sessions(limit)]
     rows = [
         {
             "id": session.id,
@@ -46,6 +48,8 @@ def list_sessions(limit: int, config_path: Path, *, as_json: bool) -> None:
             "decided_by": session.decided_by,
             "stop_reason": session.stop_reason,
             "end_estimated": session.end_estimated,
+            "flagged": session.flagged,
+            "meter_suspect": session.meter_suspect,
             "upstream": session.upstream,
             "reported": reported,
         }

@@ -33,11 +33,13 @@ def run(config_path: Path, log_level: str) -> None:
     set_up_logging(log_level)
     config = load(config_path)
     from agent.daemon import Daemon  # noqa: PLC0415 - start-up time
+    from agent.event_loop import StationLoop  # noqa: PLC0415
 
     async def run_daemon() -> None:
         await Daemon(config).run()
 
-    asyncio.run(run_daemon())
+    with asyncio.Runner(loop_factory=StationLoop) as runner:
+        runner.run(run_daemon())
 
 
 @click.command()

@@ -95,6 +95,39 @@ def tap(uid: str, reader: str | None, config_path: Path, *, as_json: bool) -> No
 
 
 @click.command()
+@click.option("--evse", help="Only at this EVSE.")
+@click.option("--card", help="Only this card, by its number.")
+@click.option("--session", help="Only this session, by its id.")
+@click.option("--all", "everything", is_flag=True, help="Everything there is.")
+@config_option
+@json_option
+def withdraw(  # noqa: PLR0913 - one parameter per option
+    evse: str | None,
+    card: str | None,
+    session: str | None,
+    config_path: Path,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Take permissions back and stop sessions; exit 1 if there are none."""
+    if everything == any((evse, card, session)):
+        raise click.UsageError("say what: --evse, --card, --session, or --all")
+    state_dir = load(config_path).station.state_dir
+    found = ask(
+        state_dir, "withdraw", evse_uid=evse, uid=card or "", session_id=session
+    )
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(
+            f"withdrawn: {found['waiting']} waiting cards, {found['grants']} unused "
+            f"grants; stopped: {found['sessions']} sessions"
+        )
+    sys.exit(0 if any(found.values()) else 1)
+
+
+@click.command()
 @click.option("--reader", help="Only this reader.")
 @click.option(
     "--next",

@@ -13,6 +13,7 @@ from agent.config.combinations import check_shared_paths, check_unknown_cards
 from agent.config.reading import Mistakes, Place, read_struct
 from agent.config.schema import (
     AuthorizationConfig,
+    ClockConfig,
     Config,
     DriverTable,
     Evse,
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_TABLES = ("station", "authorization", "reporting", "evse", "reader", "upstream")
+_TABLES = (
+    "station",
+    "authorization",
+    "reporting",
+    "clock",
+    "evse",
+    "reader",
+    "upstream",
+)
 
 
 def load_config(path: Path, credentials_dir: Path | None = None) -> Config:
@@ -76,12 +85,13 @@ class _Loader:
         station = self._single("station", StationConfig)
         authorization = self._single("authorization", AuthorizationConfig)
         reporting = self._single("reporting", ReportingConfig)
+        clock = self._single("clock", ClockConfig)
         if station is not None:
             self._state_dir = station.state_dir
         evses = self._evses()
         readers = self._readers([evse.uid for evse in evses])
         upstreams = self._upstreams()
-        if station is None or authorization is None or reporting is None:
+        if None in (station, authorization, reporting, clock):
             return None
         check_unknown_cards(authorization, upstreams, self._mistakes)
         check_shared_paths(evses, readers, self._mistakes)
@@ -90,6 +100,7 @@ class _Loader:
             station=station,
             authorization=authorization,
             reporting=reporting,
+            clock=clock,
             evses=tuple(evses),
             readers=tuple(readers),
             upstreams=tuple(upstreams),
@@ -137,6 +148,7 @@ class _Loader:
                     uid=read.uid,
                     connector_id=read.connector_id,
                     meter_id=read.meter_id,
+                    max_power_w=read.max_power_w,
                     charger=charger,
                 )
             )

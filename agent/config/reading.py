@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from types import NoneType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -150,6 +151,7 @@ def _fields_of(cls: type[Any]) -> dict[str, tuple[Any, bool]]:
 
 
 def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 - any field type
+    kind = _without_none(kind)
     if _bare(kind) is timedelta:
         duration = parse_duration(value)
         if not duration and not _extra(kind, "may_be_zero"):
@@ -165,6 +167,14 @@ def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 -
         return msgspec.convert(value, kind, dec_hook=read_path)
     except msgspec.ValidationError as err:
         raise ValueError(f"expected {_describe(kind)}") from err
+
+
+def _without_none(kind: Any) -> Any:  # noqa: ANN401 - any field type
+    """Take the type of what may be left out; TOML cannot write nothing."""
+    if NoneType not in get_args(kind):
+        return kind
+    (only,) = (arg for arg in get_args(kind) if arg is not NoneType)
+    return only
 
 
 def _bare(kind: Any) -> Any:  # noqa: ANN401 - any field type
@@ -190,7 +200,7 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any field type
         choices = list(get_args(kind))
     if choices:
         return "one of " + ", ".join(f'"{choice}"' for choice in choices)
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, tuple):
         return f"a list, each {_describe(get_args(kind)[0])}"
     parts = [_describe(arg) for arg in get_args(kind) if arg is not type(None)]
     return _WORDS.get(kind) or " or ".join(parts) or "a table"

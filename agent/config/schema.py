@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from agent.domain.policy import Modes, OfflineMode, OnlineMode
-from agent.domain.station import Owner, Select, Settings
+from agent.domain.settings import (
+    MAX_POWER_W,
+    LateRefusal,
+    Owner,
+    Select,
+    Settings,
+)
+from agent.domain.uid import Alias  # noqa: TC001 - msgspec reads it
 from agent.errors import ConfigError
 
 CountryCode = Annotated[
@@ -47,6 +54,12 @@ Currency = Annotated[
 
 MeterId = Annotated[
     str, Meta(pattern=r"^[!-~]{1,255}\Z", description="1 to 255 printable characters")
+]
+GroupId = Annotated[
+    str, Meta(pattern=r"^[!-~]{0,36}\Z", description="an OCPI group_id")
+]
+Watts = Annotated[
+    int, Meta(ge=1000, description="a whole number of watts from 1000")
 ]
 #: A length of time that may be zero; all others must be longer.
 MayBeZero = Annotated[timedelta, Meta(extra={"may_be_zero": True})]
@@ -84,9 +97,30 @@ class AuthorizationConfig(Struct, frozen=True, kw_only=True):
     offline: OfflineMode = OfflineMode.WHITELIST
     deadline: timedelta = timedelta(seconds=2)
     connection_timeout: timedelta = timedelta(seconds=60)
+    plug_in_timeout: MayBeZero | None = None
+    tap_before_plug: bool = True
     tap_to_stop: bool = True
     stop_lockout: MayBeZero = timedelta(seconds=5)
     select: Select = Select.PLUGGED_FIRST
+    ignore_faults: bool = False
+    master_group: GroupId = ""
+    master_party: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Z]{2}\*[A-Z0-9]{3})?\Z",
+            description='country_code and party_id, like "SE*ABC"',
+        ),
+    ] = ""
+    group_starts_first: bool = True
+    max_refusals: Annotated[
+        int, Meta(ge=0, le=10_000, description="a whole number, 0 for no limit")
+    ] = 10
+    late_refusal: LateRefusal = LateRefusal.STOP
+    late_refusal_cap_wh: Annotated[
+        int, Meta(ge=1, le=10**6, description="a whole number of watt-hours")
+    ] = 3000
+    whitelist_max_age: timedelta | None = None
+    also_match: list[Alias] = []
 
 
 class ReportingConfig(Struct, frozen=True, kw_only=True):
@@ -94,6 +128,12 @@ class ReportingConfig(Struct, frozen=True, kw_only=True):
 
     meter_every: timedelta = timedelta(seconds=60)
     update_every: timedelta = timedelta(minutes=5)
+
+
+class ClockConfig(Struct, frozen=True, kw_only=True):
+    """[clock]: what to do while nobody has told us the time."""
+
+    max_wait: MayBeZero = timedelta(minutes=5)
 
 
 class DriverTable(Struct, frozen=True, kw_only=True):
@@ -109,6 +149,7 @@ class EvseConfig(Struct, frozen=True, kw_only=True):
     uid: OcpiId
     connector_id: OcpiId = "1"
     meter_id: MeterId | None = None
+    max_power_w: Watts = MAX_POWER_W
     charger: Charger
 
 
@@ -168,6 +209,7 @@ class Evse(Struct, frozen=True, kw_only=True):
     uid: str
     connector_id: str
     meter_id: str | None
+    max_power_w: int
     charger: DriverTable
 
 
@@ -194,6 +236,7 @@ class Config(Struct, frozen=True, kw_only=True):
     station: StationConfig
     authorization: AuthorizationConfig
     reporting: ReportingConfig
+    clock: ClockConfig
     evses: tuple[Evse, ...]
     readers: tuple[Reader, ...]
     upstreams: tuple[Upstream, ...]
@@ -217,9 +260,19 @@ class Config(Struct, frozen=True, kw_only=True):
             modes=Modes(rules.online, rules.offline, ask_unknown=bool(unknown)),
             deadline=rules.deadline,
             connection_timeout=rules.connection_timeout,
+            plug_in_timeout=rules.plug_in_timeout,
+            tap_before_plug=rules.tap_before_plug,
             tap_to_stop=rules.tap_to_stop,
             stop_lockout=rules.stop_lockout,
             select=rules.select,
+            ignore_faults=rules.ignore_faults,
+            master_group=rules.master_group,
+            master_party=rules.master_party,
+            group_starts_first=rules.group_starts_first,
+            max_refusals=rules.max_refusals,
+            late_refusal=rules.late_refusal,
+            late_refusal_cap_wh=rules.late_refusal_cap_wh,
+            max_power_w={evse.uid: evse.max_power_w for evse in self.evses},
             meter_every=self.reporting.meter_every,
             report_every=self.reporting.update_every,
             owners=owners,

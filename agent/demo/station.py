@@ -43,6 +43,9 @@ state_dir = "state"
 deadline = "1s"
 stop_lockout = "300ms"
 
+[clock]
+max_wait = "0s"  # Nobody may have set the clock of a machine that tries this.
+
 [[evse]]
 uid = "SE*ABC*E1"
 charger = { driver = "simulated", control = "evse1.ctl", log = "evse1.jsonl" }

@@ -4,50 +4,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.domain import charging
-from agent.domain.outcomes import DecidedBy, EventKind, Outcome, Refusal, Signal
+from msgspec.structs import replace
+
+from agent.domain import signals, starting
+from agent.domain.outcomes import (
+    DecidedBy,
+    EventKind,
+    Outcome,
+    Refusal,
+    Signal,
+    StopReason,
+)
 from agent.domain.policy import Refuse
-from agent.domain.station import Claim, Evse, Grant, Select, Turn
+from agent.domain.refusals import refuse
+from agent.domain.settings import Select
+from agent.domain.station import Check, Claim, Evse, Grant
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from agent.domain.messages import VehicleConnected
     from agent.domain.policy import Allow
+    from agent.domain.turn import Turn
 
 
-def permit(
-    turn: Turn, claim: Claim, allow: Allow, within: tuple[str, ...] | None = None
-) -> None:
+def permit(turn: Turn, claim: Claim, allow: Allow, check: Check | None) -> None:
     """Use a permission: start where a vehicle waits, else wait for a plug-in.
 
-    `within` are the EVSEs that were asked about, None for all of the reader's.
+    `check` is what was asked, None if nobody was.
     """
     if allow.token is None and turn.settings.owner_of(allow) is None:
         # Allowed, but there is nobody whom the session could be booked on.
-        turn.refuse(claim, Refuse(Refusal.MISCONFIGURED, allow.decided_by))
+        refuse(turn, claim, Refuse(Refusal.MISCONFIGURED, allow.decided_by))
         return
-    asked = within or turn.settings.readers[claim.reader]
+    asked = check.evse_uids if check else turn.settings.readers[claim.reader]
     available = [evse for evse in turn.available_to(claim.reader) if evse.uid in asked]
     if not available:
-        turn.refuse(claim, Refuse(Refusal.NO_EVSE_AVAILABLE, DecidedBy.LOCAL))
+        refuse(turn, claim, Refuse(Refusal.NO_EVSE_AVAILABLE, DecidedBy.LOCAL))
         return
     # The answer's restriction is applied before choosing, never to the choice.
-    allowed = [uid for uid in asked if _is_allowed(uid, allow)]
+    allowed = [uid for uid in asked if allow.covers(uid)]
     free = [evse for evse in available if evse.uid in allowed]
     if not free:
-        turn.refuse(claim, Refuse(Refusal.WRONG_EVSE, allow.decided_by))
+        refuse(turn, claim, Refuse(Refusal.WRONG_EVSE, allow.decided_by))
         return
-    plugged = [evse for evse in free if evse.plugged_at is not None]
-    # A vehicle that has had its session is taken only if no other one waits.
-    plugged = [evse for evse in plugged if not evse.served] or plugged
-    if plugged:
-        charging.start(turn, _choose(plugged, turn.settings.select), claim, allow)
+    if plugged := _attracting(turn, claim, free):
+        chosen = _choose(plugged, turn.settings.select)
+        starting.start(turn, chosen, claim, allow, decided_at=turn.now)
+    elif check and any(_has_lapsed(turn, check, evse) for evse in free):
+        # Its vehicle waits, but for too long by now: it was meant, and no other.
+        refuse(turn, claim, Refuse(Refusal.NO_EVSE_AVAILABLE, DecidedBy.LOCAL))
     else:
         _grant(turn, claim, allow, tuple(allowed))
 
 
-def _is_allowed(evse_uid: str, allow: Allow) -> bool:
-    return not allow.evse_uids or evse_uid.casefold() in allow.evse_uids
+def _attracting(turn: Turn, claim: Claim, free: list[Evse]) -> list[Evse]:
+    """The EVSEs whose vehicles this card may be for, the likeliest only.
+
+    A vehicle that has had its session belongs to whoever charged it; another card
+    takes it only if there is nowhere else to go.
+    """
+    plugged = [evse for evse in free if turn.attracts(evse, claim.reader)]
+    unserved = [evse for evse in plugged if evse.served_by is None]
+    own = [evse for evse in plugged if evse.served_by == claim.uid]
+    elsewhere = any(evse.plugged_at is None for evse in free)
+    return unserved or own or ([] if elsewhere else plugged)
+
+
+def _has_lapsed(turn: Turn, check: Check, evse: Evse) -> bool:
+    return evse.uid in check.attracted and turn.is_stale(evse, check.claim.reader)
 
 
 def _choose(plugged: list[Evse], select: Select) -> Evse:
@@ -65,79 +90,124 @@ def _choose(plugged: list[Evse], select: Select) -> Evse:
 
 
 def _grant(turn: Turn, claim: Claim, allow: Allow, evse_uids: tuple[str, ...]) -> None:
-    expires = turn.now.monotonic + turn.settings.connection_timeout
     turn.grants.append(
-        Grant(claim=claim, allow=allow, evse_uids=evse_uids, expires=expires)
+        Grant(
+            claim=claim,
+            allow=allow,
+            evse_uids=evse_uids,
+            decided_at=turn.now,
+            expires=turn.now.monotonic + turn.settings.connection_timeout,
+        )
     )
-    charging.lock(turn, claim)
+    turn.lock(claim)
     turn.emit(
         EventKind.TOKEN_ACCEPTED,
         claim,
         tap_id=claim.tap_id,
-        evse_uid=evse_uids[0] if len(evse_uids) == 1 else None,
+        evse_uid=_bound_to(evse_uids),
         outcome=Outcome.GRANTED,
         decided_by=allow.decided_by,
         auth_method=allow.auth_method,
         info=allow.info,
         flagged=allow.flagged,
     )
-    turn.show(claim.reader, Signal.ACCEPTED)
+    signals.verdict(turn, claim.reader, Signal.ACCEPTED)
 
 
-def withdraw(turn: Turn, grant: Grant, by: Claim) -> None:
-    """Take an unused grant back; the tap and the grant end in one event."""
+def cancel(turn: Turn, grant: Grant, by: Claim) -> None:
+    """Take an unused grant back by its own card; tap and grant end in one event."""
     turn.grants.remove(grant)
     turn.emit(
         EventKind.TOKEN_WITHDRAWN,
         by,
         tap_id=by.tap_id,
         grant_id=grant.claim.tap_id,
+        evse_uid=_bound_to(grant.evse_uids),
         outcome=Outcome.WITHDRAWN,
+        reason=StopReason.LOCAL,
         decided_by=DecidedBy.LOCAL,
+        auth_method=grant.allow.auth_method,
     )
-    turn.show(by.reader, Signal.ACCEPTED)
+    signals.verdict(turn, by.reader, Signal.ACCEPTED)
+
+
+def withdraw(turn: Turn, grant: Grant, reason: StopReason | Refusal) -> None:
+    """Take an unused grant back, and let its driver know at the reader."""
+    _lapse(turn, grant, EventKind.TOKEN_WITHDRAWN, Outcome.WITHDRAWN, reason)
 
 
 def expire(turn: Turn) -> None:
     """End every grant that nobody plugged in for."""
     for grant in list(turn.grants):
         if grant.expires <= turn.now.monotonic:
-            turn.grants.remove(grant)
-            turn.emit(
-                EventKind.TOKEN_TIMED_OUT,
-                grant.claim,
-                grant_id=grant.claim.tap_id,
-                outcome=Outcome.TIMED_OUT,
-                decided_by=DecidedBy.LOCAL,
-            )
-            turn.show(grant.claim.reader, Signal.REFUSED)
+            _lapse(turn, grant, EventKind.TOKEN_TIMED_OUT, Outcome.TIMED_OUT)
 
 
-def on_connected(turn: Turn, evse_uid: str) -> None:
+def _lapse(
+    turn: Turn,
+    grant: Grant,
+    kind: EventKind,
+    outcome: Outcome,
+    reason: StopReason | Refusal | None = None,
+) -> None:
+    """End a grant that its driver has not used; his card works again at once."""
+    turn.grants.remove(grant)
+    turn.locks.pop((grant.claim.reader, grant.claim.uid), None)
+    turn.emit(
+        kind,
+        grant.claim,
+        grant_id=grant.claim.tap_id,
+        evse_uid=_bound_to(grant.evse_uids),
+        outcome=outcome,
+        reason=reason,
+        decided_by=DecidedBy.LOCAL,
+        auth_method=grant.allow.auth_method,
+    )
+    signals.verdict(turn, grant.claim.reader, Signal.REFUSED)
+
+
+def _bound_to(evse_uids: tuple[str, ...]) -> str | None:
+    return evse_uids[0] if len(evse_uids) == 1 else None
+
+
+def on_connected(turn: Turn, connected: VehicleConnected) -> None:
     """Take a plug-in; a vehicle that pauses is connected, too, and was before."""
-    if turn.evses[evse_uid].plugged_at is None:
-        turn.change(evse_uid, plugged_at=turn.now.monotonic, served=False)
-        use_grant(turn, evse_uid)
-        if turn.evses[evse_uid].session is None:
-            turn.show_state(evse_uid)
+    evse = turn.change(connected.evse_uid, drawing=connected.drawing)
+    if evse.plugged_at is None:
+        turn.change(evse.uid, plugged_at=turn.now.monotonic, served_by=None)
+        use_grant(turn, evse.uid)
 
 
 def on_cleared(turn: Turn, evse_uid: str) -> None:
     """The EVSE can be used again, by whoever has been waiting for it."""
     turn.change(evse_uid, fault=None)
     use_grant(turn, evse_uid)
-    if turn.evses[evse_uid].session is None:
-        turn.show_state(evse_uid)
 
 
 def use_grant(turn: Turn, evse_uid: str) -> None:
     """Let the longest waiting grant for this EVSE have the vehicle that waits there."""
     evse = turn.evses[evse_uid]
-    ready = evse.reachable and evse.fault is None and evse.session is None
-    if not ready or evse.plugged_at is None or evse.served:
+    if not evse.reachable or evse.session is not None:
         return
-    for grant in turn.grants:
-        if evse_uid in grant.evse_uids:
+    if evse.served_by is not None:
+        return
+    for grant in list(turn.grants):
+        if evse_uid in grant.evse_uids and turn.attracts(evse, grant.claim.reader):
+            if not turn.storage_ok:
+                withdraw(turn, grant, Refusal.STORAGE_FAILED)
+                return
             turn.grants.remove(grant)
-            charging.start(turn, evse, grant.claim, grant.allow, from_grant=True)
+            starting.start(
+                turn,
+                evse,
+                grant.claim,
+                grant.allow,
+                decided_at=grant.decided_at,
+                from_grant=True,
+            )
             return
+
+
+def rebind(turn: Turn, grant: Grant, evse_uids: tuple[str, ...]) -> None:
+    """Limit an unused grant to some of its EVSEs."""
+    turn.grants[turn.grants.index(grant)] = replace(grant, evse_uids=evse_uids)

@@ -33,8 +33,9 @@ from agent.domain.uid import Technology, Uid  # noqa: TC001
 class CardTapped(Struct, frozen=True, kw_only=True):
     """A card arrived `at` that moment; `token` is its whitelist row.
 
-    `lookup_failed` says that the whitelist could not be read: that refuses a start
-    and never a stop.
+    `fresh` is False when the row is older than the station trusts; `lying` says that
+    the card lay there already when the reader was opened. `lookup_failed` says that
+    the whitelist could not be read: that refuses a start and never a stop.
     """
 
     tap_id: str
@@ -44,6 +45,8 @@ class CardTapped(Struct, frozen=True, kw_only=True):
     technology: Technology
     token: Token | None
     at: Instant | None = None
+    fresh: bool = True
+    lying: bool = False
     lookup_failed: bool = False
 
 
@@ -62,16 +65,43 @@ class CardLifted(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """The reply to an `AskUpstream`, in time or late."""
+    """A reply about a card: to `AskUpstream`, in time or late, or to `Revalidate`.
 
-    tap_id: str
+    `tap_id` names the tap that asked, None when nobody has been waiting. The reply
+    speaks of the `evse_uids` that were asked about, and of no others.
+    """
+
+    tap_id: str | None
+    uid: Uid
+    evse_uids: tuple[str, ...]
     reply: Reply
 
 
+class UpstreamUp(Struct, frozen=True):
+    """A backend that had been silent answers again."""
+
+    name: str
+
+
+class Withdraw(Struct, frozen=True, kw_only=True):
+    """Somebody takes permissions back and stops sessions; answered by `Withdrawn`.
+
+    What is given narrows it down, and nothing given means everything. `reason` is
+    OPERATOR or REMOTE.
+    """
+
+    request_id: str
+    reason: StopReason
+    evse_uid: str | None = None
+    uid: Uid | None = None
+    session_id: str | None = None
+
+
 class VehicleConnected(Struct, frozen=True):
-    """A vehicle is plugged in; repeated while it pauses."""
+    """A vehicle is plugged in; repeated when it begins to draw energy, or pauses."""
 
     evse_uid: str
+    drawing: bool = False
 
 
 class VehicleDisconnected(Struct, frozen=True):
@@ -114,6 +144,7 @@ class ChargerFound(Struct, frozen=True, kw_only=True):
     enabled: bool
     wh: int | None
     fault: str | None
+    drawing: bool = False
 
 
 class EnergyEnabled(Struct, frozen=True):
@@ -135,6 +166,7 @@ class EnergyDisabled(Struct, frozen=True):
     """The charger confirmed `DisableEnergy`; `wh` is the register after it."""
 
     evse_uid: str
+    session_id: str | None
     wh: int | None
 
 
@@ -142,11 +174,12 @@ class DisableFailed(Struct, frozen=True):
     """The charger could not be told; it will be, as soon as it is found again."""
 
     evse_uid: str
+    session_id: str | None
     reason: str
 
 
-class ReadersStarting(Struct, frozen=True):
-    """Cards that lie on the readers are about to be read as if they had been tapped."""
+class Reloaded(Struct, frozen=True):
+    """The settings are new: what was granted at a reader that is gone has no place."""
 
 
 class Tick(Struct, frozen=True):
@@ -158,6 +191,8 @@ Input = (
     | CardUnread
     | CardLifted
     | Answered
+    | UpstreamUp
+    | Withdraw
     | VehicleConnected
     | VehicleDisconnected
     | MeterRead
@@ -169,7 +204,7 @@ Input = (
     | EnableFailed
     | EnergyDisabled
     | DisableFailed
-    | ReadersStarting
+    | Reloaded
     | Tick
 )
 
@@ -219,9 +254,13 @@ class EnableEnergy(Struct, frozen=True):
 
 
 class DisableEnergy(Struct, frozen=True):
-    """Stop energy; answered by EnergyDisabled or DisableFailed."""
+    """Stop energy; answered by EnergyDisabled or DisableFailed.
+
+    `session_id` is the session that ends with it, None if there is none.
+    """
 
     evse_uid: str
+    session_id: str | None
 
 
 class AskUpstream(Struct, frozen=True, kw_only=True):
@@ -238,11 +277,23 @@ class AskUpstream(Struct, frozen=True, kw_only=True):
 
 
 class Revalidate(Struct, frozen=True):
-    """Ask in the background about a card the whitelist has already allowed."""
+    """Ask in the background about a card that was allowed without asking.
+
+    `token` is None for an unknown card; answered by Answered.
+    """
 
     uid: Uid
-    token: Token
+    token: Token | None
     evse_uids: tuple[str, ...]
+
+
+class Withdrawn(Struct, frozen=True, kw_only=True):
+    """What a `Withdraw` has found: waiting cards, unused grants, running sessions."""
+
+    request_id: str
+    waiting: int
+    grants: int
+    sessions: int
 
 
 class Show(Struct, frozen=True):
@@ -257,7 +308,8 @@ class Event(Struct, frozen=True, kw_only=True):
 
     An event with an `outcome` is the one that ends the tap `tap_id`, the grant that
     the tap `grant_id` was given, or both. `uid` is for fingerprints and never
-    printed. `tapped_at` and `at` give the latency.
+    printed. The card was tapped at `tapped_at`, the matter decided at `decided_at`
+    and done at `at`.
     """
 
     kind: EventKind
@@ -273,9 +325,19 @@ class Event(Struct, frozen=True, kw_only=True):
     decided_by: DecidedBy | None = None
     auth_method: AuthMethod | None = None
     tapped_at: Instant | None = None
+    decided_at: Instant | None = None
     energy_wh: int | None = None
     info: str | None = None
     flagged: bool = False
 
 
-Effect = Record | EnableEnergy | DisableEnergy | AskUpstream | Revalidate | Show | Event
+Effect = (
+    Record
+    | EnableEnergy
+    | DisableEnergy
+    | AskUpstream
+    | Revalidate
+    | Withdrawn
+    | Show
+    | Event
+)

@@ -47,8 +47,10 @@ class Refusal(StrEnum):
     NO_EVSE_AVAILABLE = "no_evse_available"
     RANDOM_UID = "random_uid"
     UNREADABLE = "unreadable"
+    RATE_LIMITED = "rate_limited"
     MISCONFIGURED = "misconfigured"
     STORAGE_FAILED = "storage_failed"
+    MASTER_CANNOT_START = "master_cannot_start"
     WRONG_EVSE = "wrong_evse"
 
 
@@ -62,9 +64,13 @@ class Ignored(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a session ended."""
+    """Why a session ended, or a permission was taken back."""
 
     LOCAL = "local"
+    MASTER = "master"
+    OPERATOR = "operator"
+    REMOTE = "remote"
+    DEAUTHORIZED = "deauthorized"
     EV_DISCONNECTED = "ev_disconnected"
     FAULT = "fault"
     POWER_LOSS = "power_loss"
@@ -96,4 +102,7 @@ class EventKind(StrEnum):
     SESSION_STARTED = "session.started"
     SESSION_STOPPED = "session.stopped"
     SESSION_RECOVERED = "session.recovered"
+    SESSION_CAPPED = "session.capped"
     CHARGER_FAILED = "charger.failed"
+    METER_IMPLAUSIBLE = "meter.implausible"
+    READER_RATE_LIMITED = "security.rate_limited"

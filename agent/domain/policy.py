@@ -60,6 +60,10 @@ class Allow(Struct, frozen=True):
     info: str | None = None
     upstream: str | None = None
 
+    def covers(self, evse_uid: str) -> bool:
+        """Whether it holds at this EVSE."""
+        return not self.evse_uids or evse_uid.casefold() in self.evse_uids
+
 
 class Ask(Struct, frozen=True):
     """Only an answer, or its absence, can decide."""
@@ -85,20 +89,26 @@ _REFUSED_VERDICTS = {
 }
 
 
-def decide(token: Token | None, reply: Reply | None, modes: Modes) -> Decision:
+def decide(
+    token: Token | None, reply: Reply | None, modes: Modes, *, fresh: bool = True
+) -> Decision:
     """Apply the whitelist table to one card.
 
     `token` is None when the card is not listed; `reply` is None as long as nobody
-    was asked, and only then can the decision be Ask.
+    was asked, and only then can the decision be Ask. A row that is not `fresh`
+    decides nothing by itself: only an answer lets its card charge.
     """
-    if token is not None and token.whitelist is WhitelistType.ALWAYS:
+    if token is not None and token.whitelist is WhitelistType.ALWAYS and fresh:
         # OCPI forbids the call for ALWAYS, so nobody can overrule valid=False.
         return _trust(token)
+    stale = token is not None and not fresh
     match reply:
         case None:
-            return _decide_before_asking(token, modes)
+            return Ask() if stale else _decide_before_asking(token, modes)
         case Answer():
             return _obey(token, reply)
+        case NoAnswer() if stale:
+            return Refuse(Refusal.OFFLINE_NOT_PERMITTED, DecidedBy.OFFLINE_POLICY)
         case NoAnswer():
             return _decide_without_answer(token, modes)
         case Misconfigured():

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.domain import charging, grants
+from agent.domain import charging, grants, withdrawal
 from agent.domain.messages import Change, DisableEnergy, EnableEnergy, Record
 from agent.domain.outcomes import EventKind, StopReason
-from agent.domain.sessions import add_reading, end, request_stop
+from agent.domain.sessions import end, request_stop
 from agent.domain.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from agent.domain.instant import Instant
     from agent.domain.messages import ChargerFound
     from agent.domain.sessions import Session
-    from agent.domain.station import Evse, Turn
+    from agent.domain.station import Evse
+    from agent.domain.turn import Turn
 
 
 def on_found(turn: Turn, found: ChargerFound) -> None:
@@ -27,23 +27,23 @@ def on_found(turn: Turn, found: ChargerFound) -> None:
         found.evse_uid,
         reachable=True,
         plugged_at=plugged_at,
-        served=before.served and found.connected,
+        served_by=before.served_by if found.connected else None,
+        drawing=found.drawing,
         fault=found.fault,
         wh=found.wh,
     )
     if evse.session is not None:
         _reconcile(turn, evse, evse.session, found)
     elif found.enabled:
-        turn.do(DisableEnergy(evse.uid))
+        turn.do(DisableEnergy(evse.uid, None))
     else:
         grants.use_grant(turn, evse.uid)
-    turn.show_state(evse.uid)
 
 
 def _reconcile(turn: Turn, evse: Evse, session: Session, found: ChargerFound) -> None:
     """Go on with an open session where that is true, else close it."""
     if session.stop_reason is not None:
-        _close_unseen(turn, evse, session, session.stop_at)
+        _finish_stop(turn, evse, session, found)
         return
     was_reset = (
         found.wh is not None
@@ -51,51 +51,57 @@ def _reconcile(turn: Turn, evse: Evse, session: Session, found: ChargerFound) ->
         and found.wh < session.meter_wh
     )
     if not found.connected or was_reset:
-        charging.tell_started(turn, evse)
-        asked = request_stop(session, StopReason.POWER_LOSS, turn.now)
-        _close_unseen(turn, turn.evses[evse.uid], asked, session.meter_at)
+        at = session.meter_at or session.started_at
+        turn.change(evse.uid, ended_at=at)
+        charging.stop_at(turn, turn.evses[evse.uid], StopReason.POWER_LOSS, at)
         return
     if found.wh is not None:
-        session = add_reading(session, found.wh, turn.now)
+        session = charging.measure(turn, session, found.wh)
         evse = turn.change(evse.uid, session=session)
     if found.fault is not None:
         charging.stop(turn, evse, StopReason.FAULT)
-        return
+    elif session.is_capped:
+        charging.stop(turn, evse, StopReason.DEAUTHORIZED)
+    else:
+        _go_on(turn, evse, session)
+
+
+def _go_on(turn: Turn, evse: Evse, session: Session) -> None:
     now = turn.now.monotonic
-    turn.change(evse.uid, recorded_at=now, reported_at=now)
+    card = Uid(session.card)
+    turn.change(evse.uid, served_by=card, recorded_at=now, reported_at=now)
     turn.do(EnableEnergy(evse.uid, session.id))
     turn.emit(
         EventKind.SESSION_RECOVERED,
         evse_uid=evse.uid,
         session_id=session.id,
         reader=session.reader,
-        uid=Uid(session.card),
+        uid=card,
         energy_wh=session.energy_wh,
     )
 
 
-def _close_unseen(turn: Turn, evse: Evse, session: Session, at: Instant | None) -> None:
-    """Close a session whose end nobody has seen, at the last moment known of it."""
-    ended = end(session, at or session.started_at, estimated=True)
-    charging.close(turn, evse, ended, evse.pending)
-    turn.do(DisableEnergy(evse.uid))
+def _finish_stop(turn: Turn, evse: Evse, session: Session, found: ChargerFound) -> None:
+    """Bring a stop to its end that was decided, and not seen to happen."""
+    if not (found.enabled and found.connected) and evse.ended_at is None:
+        # Energy went off some time since; when, only the register may tell.
+        turn.change(evse.uid, ended_at=session.stop_at)
+    turn.do(DisableEnergy(evse.uid, session.id))
 
 
-def on_readers_starting(turn: Turn) -> None:
-    """Take a card that lies on a reader through a restart for no tap.
-
-    Its session goes on; who wants to stop it lifts the card and taps again.
-    """
-    until = turn.now.monotonic + turn.settings.stop_lockout
-    for evse in turn.evses.values():
-        if evse.session is not None:
-            for reader, evse_uids in turn.settings.readers.items():
-                if evse.uid in evse_uids:
-                    turn.locks[reader, Uid(evse.session.card)] = until
+def on_reloaded(turn: Turn) -> None:
+    """Take back what was granted, or is being decided, at a reader that is gone."""
+    readers = turn.settings.readers
+    for check in list(turn.checks.values()):
+        if not set(check.evse_uids) <= set(readers.get(check.claim.reader, ())):
+            withdrawal.withdraw_check(turn, check, StopReason.OPERATOR)
+    for grant in list(turn.grants):
+        if not set(grant.evse_uids) <= set(readers.get(grant.claim.reader, ())):
+            grants.withdraw(turn, grant, StopReason.OPERATOR)
 
 
 def end_orphans(
-    evse_uids: Collection[str], sessions: Iterable[Session], now: Instant
+    evse_uids: Collection[str], sessions: Iterable[Session]
 ) -> list[Record]:
     """End open sessions that no EVSE can go on with: it is gone, or has another."""
     taken: set[str] = set()
@@ -104,8 +110,8 @@ def end_orphans(
         if session.evse_uid in evse_uids and session.evse_uid not in taken:
             taken.add(session.evse_uid)
             continue
-        if session.stop_reason is None:
-            session = request_stop(session, StopReason.POWER_LOSS, now)  # noqa: PLW2901 - its next state
         at = session.meter_at or session.started_at
+        if session.stop_reason is None:
+            session = request_stop(session, StopReason.POWER_LOSS, at)  # noqa: PLW2901 - its next state
         records.append(Record(Change.END, end(session, at, estimated=True)))
     return records

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from agent.domain import charging, grants, recovery, taps
+from agent.domain import (
+    charging,
+    grants,
+    recovery,
+    signals,
+    starting,
+    taps,
+    verification,
+    withdrawal,
+)
 from agent.domain.messages import (
     Answered,
     CardLifted,
@@ -22,12 +31,18 @@ from agent.domain.messages import (
     EnergyEnabled,
     Input,
     MeterRead,
-    ReadersStarting,
+    Reloaded,
     Tick,
+    UpstreamUp,
     VehicleConnected,
     VehicleDisconnected,
+    Withdraw,
 )
-from agent.domain.station import Settings, Station, Turn
+from agent.domain.turn import Turn
+
+if TYPE_CHECKING:
+    from agent.domain.settings import Settings
+    from agent.domain.station import Station
 
 
 def step(
@@ -35,10 +50,16 @@ def step(
 ) -> tuple[Station, list[Effect]]:
     """Compute what one input changes and causes; same arguments, same result."""
     turn = Turn(station, settings, context)
+    if isinstance(message, Reloaded):
+        # Before anything else, which could be about a reader that is gone.
+        recovery.on_reloaded(turn)
     # What is overdue comes first: a plug-in after the time-out finds no grant.
     grants.expire(turn)
     taps.expire_checks(turn)
+    verification.verify_due(turn)
     _handle(turn, message)
+    signals.lose_patience(turn)
+    signals.settle(turn)
     return turn.station(), turn.effects
 
 
@@ -50,10 +71,14 @@ def _handle(turn: Turn, message: Input) -> None:  # noqa: C901, PLR0912 - one li
             taps.on_unread(turn, message)
         case CardLifted(reader, slot):
             turn.fields.pop((reader, slot), None)
-        case Answered(tap_id, reply):
-            taps.on_reply(turn, tap_id, reply)
-        case VehicleConnected(evse_uid):
-            grants.on_connected(turn, evse_uid)
+        case Answered():
+            taps.on_answered(turn, message)
+        case UpstreamUp():
+            verification.on_upstream_up(turn)
+        case Withdraw():
+            withdrawal.withdraw(turn, message)
+        case VehicleConnected():
+            grants.on_connected(turn, message)
         case VehicleDisconnected(evse_uid):
             charging.on_disconnected(turn, evse_uid)
         case MeterRead():
@@ -67,16 +92,15 @@ def _handle(turn: Turn, message: Input) -> None:  # noqa: C901, PLR0912 - one li
         case ChargerFound():
             recovery.on_found(turn, message)
         case EnergyEnabled(evse_uid, session_id):
-            charging.on_enabled(turn, evse_uid, session_id)
+            starting.on_enabled(turn, evse_uid, session_id)
         case EnableFailed(evse_uid, session_id, reason):
-            charging.on_enable_failed(turn, evse_uid, session_id, reason)
-        case EnergyDisabled(evse_uid, wh):
-            charging.on_disabled(turn, evse_uid, wh)
-        case DisableFailed(evse_uid, _):
-            charging.on_disable_failed(turn, evse_uid)
-        case ReadersStarting():
-            recovery.on_readers_starting(turn)
-        case Tick():
-            pass
+            starting.on_enable_failed(turn, evse_uid, session_id, reason)
+        case EnergyDisabled(evse_uid):
+            charging.on_disabled(turn, message)
+            grants.use_grant(turn, evse_uid)
+        case DisableFailed():
+            charging.on_disable_failed(turn, message)
+        case Reloaded() | Tick():
+            pass  # What they bring about has happened by now.
         case _:
             assert_never(message)

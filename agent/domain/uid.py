@@ -7,6 +7,10 @@ ISO/IEC 14443-3, OCPP and `FF CA`). Conversions happen here and nowhere else.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _SEPARATORS = " :-.\t\r\n"
 _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
@@ -33,6 +37,13 @@ class UidProblem(Enum):
 
     RANDOM = "random"
     WRONG_LENGTH = "wrong length"
+
+
+class Alias(StrEnum):
+    """Other spellings of one number that an eMSP's list may hold."""
+
+    DECIMAL = "decimal"
+    REVERSED = "reversed"
 
 
 class Uid:
@@ -79,6 +90,25 @@ def find_problem(uid: Uid, technology: Technology) -> UidProblem | None:
     if random_length and raw[0] == RANDOM_UID_FIRST_BYTE:
         return UidProblem.RANDOM
     return None
+
+
+def aliases_of(uid: Uid, kinds: Collection[Alias]) -> list[Uid]:
+    """Give the other numbers under which this card may be listed, likeliest first.
+
+    Decimal prints are of the whole number, and of the last four bytes with ten digits
+    as EM4100 cards carry them. Any of them may be another card's own number.
+    """
+    try:
+        raw = bytes.fromhex(uid.value)
+    except ValueError:
+        return []
+    orders = [raw, raw[::-1]] if Alias.REVERSED in kinds else [raw]
+    found = [order.hex().upper() for order in orders]
+    if Alias.DECIMAL in kinds:
+        for order in orders:
+            found.append(str(int.from_bytes(order)))
+            found += [str(int.from_bytes(order[-4:])).zfill(10)] * (len(raw) <= 5)  # noqa: PLR2004 - see above
+    return [Uid(text) for text in dict.fromkeys(found) if text != uid.value]
 
 
 def spelling_of(text: str) -> str:

@@ -318,7 +318,7 @@ def encode_session(session: sessions.Session, station: StationIdentity) -> bytes
             currency=station.currency,
             charging_periods=_periods(session),
             status=session.status,
-            last_updated=ocpi_datetime(session.last_updated),
+            last_updated=ocpi_datetime(session.updated_at.wall),
         )
     )
 

@@ -11,6 +11,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from msgspec.structs import replace
+
 from agent.domain.reports import Delivered, Delivery, Refused, Report, Retry
 from agent.errors import STORE_ERRORS
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.backoff import Backoff
+    from agent.domain.sessions import Session
     from agent.health import Health
 
 _LOGGER = logging.getLogger(__name__)
@@ -51,18 +54,35 @@ class Outbox(Protocol):
         """Note why it waits."""
 
 
+class Calendar(Protocol):
+    """What the loop needs to know of time."""
+
+    def correct(self, session: Session) -> Session:
+        """Date a session by all that is known now."""
+
+    def hold_back(self, session: Session) -> timedelta:
+        """Say how long to wait for a better date than the session has."""
+
+
 class DeliveryLoop:
     """Delivers one sink's reports.
 
     A session that fails backs off alone. When one after another fails, the sink is
-    taken for dead and probed with one report at a time.
+    taken for dead and probed with one report at a time. A session without a date that
+    could be trusted waits alone, too.
     """
 
     def __init__(
-        self, sink: Sink, outbox: Outbox, backoff: Backoff, health: Health
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        calendar: Calendar,
+        backoff: Backoff,
+        health: Health,
     ) -> None:
         self._sink = sink
         self._outbox = outbox
+        self._calendar = calendar
         self._backoff = backoff
         self._health = health
         self._news = asyncio.Event()
@@ -88,10 +108,23 @@ class DeliveryLoop:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._news.clear()
-                for report in await self._find_due():
+                due = await self._find_due()
+                for report in due:
+                    if self._holds_back(report.session):
+                        self._news.set()  # Others may be due in its place.
+                        continue
                     self._running.add(report.session.id)
                     group.create_task(self._attempt(report))
                 await self._wait()
+
+    def _holds_back(self, session: Session) -> bool:
+        """Let a session wait that has no date yet; say whether it does."""
+        wait_s = self._calendar.hold_back(session).total_seconds()
+        if wait_s <= 0:
+            return False
+        until = asyncio.get_running_loop().time() + wait_s
+        self._session_rests_until[session.id] = until
+        return True
 
     async def _find_due(self) -> list[Report]:
         """Look what is due; a journal that cannot be read is asked again later."""
@@ -136,7 +169,8 @@ class DeliveryLoop:
     async def _attempt(self, report: Report) -> None:
         session_id = report.session.id
         try:
-            await self._settle(report, await self._sink.deliver(report))
+            dated = replace(report, session=self._calendar.correct(report.session))
+            await self._settle(report, await self._sink.deliver(dated))
         except STORE_ERRORS as err:
             # Told, but not noted: it will be told again, which does no harm.
             self._failed(session_id, Retry(str(err)))

@@ -17,9 +17,10 @@ from sqlite_utils.migrations import Migrations
 from agent.domain.instant import ocpi_datetime
 from agent.domain.messages import Change
 from agent.errors import StoreCorruptError
-from agent.store import database
+from agent.store import database, times
 from agent.store.database import translate_errors
 from agent.store.outbox import Outbox, decode_session
+from agent.store.times import Times
 
 if TYPE_CHECKING:
     import sqlite3
@@ -70,6 +71,9 @@ def create_tables(database: Database) -> None:
         "refused INTEGER NOT NULL DEFAULT 0, why TEXT)"
     )
     database.table("outbox").create_index(["session_id"]).create_index(["sink", "id"])
+
+
+migrations(name="0002_times")(times.create_tables)
 
 
 class Journal:
@@ -152,6 +156,7 @@ class Journal:
                 connection.close()
                 raise
             self._connection = connection
+            self.times = Times(self.path, connection)
             self.outbox = Outbox(self.path, connection, self._forget_card)
 
     def _save(self, connection: sqlite3.Connection, session: Session) -> None:
@@ -172,7 +177,7 @@ class Journal:
         if session.meter_wh is not None:
             connection.execute(
                 "INSERT INTO meter_readings (session_id, at, wh) VALUES (?, ?, ?)",
-                (session.id, ocpi_datetime(session.last_updated), session.meter_wh),
+                (session.id, ocpi_datetime(session.updated_at.wall), session.meter_wh),
             )
 
     def _forget_card(self, connection: sqlite3.Connection, session: Session) -> None:

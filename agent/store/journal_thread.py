@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from agent.domain.messages import Record
     from agent.domain.reports import Report
@@ -61,6 +62,22 @@ class JournalThread:
     async def depth(self) -> tuple[int, int]:
         """How many reports wait, and how many were refused."""
         return await self._call(self._journal.outbox.depth)
+
+    async def bases(self) -> dict[str, datetime]:
+        """When each boot began that was synchronized."""
+        return await self._call(self._journal.times.bases)
+
+    async def learn_base(self, boot_id: str, base: datetime) -> None:
+        """Remember when this boot began."""
+        await self._call(self._journal.times.learn_base, boot_id, base)
+
+    async def last_known(self) -> datetime | None:
+        """The latest moment that the journal speaks of."""
+        return await self._call(self._journal.times.last_known)
+
+    async def note_time(self, now: datetime) -> None:
+        """Keep how far time has come."""
+        await self._call(self._journal.times.note, now)
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""

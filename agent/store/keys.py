@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
@@ -10,7 +9,7 @@ import struct
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StoreFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +32,14 @@ def load_key(state_dir: Path, credentials_dir: Path | None) -> bytes:
     if credentials_dir is not None and (credentials_dir / CREDENTIAL).exists():
         return _check((credentials_dir / CREDENTIAL).read_bytes(), CREDENTIAL)
     path = state_dir / _FILE
-    with contextlib.suppress(FileExistsError):
+    try:
         _create(path)
+    except FileExistsError:
+        pass
+    except OSError as err:
+        raise StoreFailedError(
+            f"{path} cannot be written: {err.strerror}; check space and permissions"
+        ) from err
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"{path} is readable by others; run: chmod 600 {path}")
     return _check(path.read_bytes(), str(path))
@@ -46,11 +51,11 @@ def _create(path: Path) -> None:
         raise FileExistsError(path)
     draft = path.with_suffix(f".{secrets.token_hex(8)}.new")
     descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
         # A link fails where a rename would replace a key that is already in use.
         os.link(draft, path)
     finally:

@@ -85,6 +85,11 @@ class Whitelist:
         with self._reading:
             return self._list.reader.find(uid)
 
+    def confirmed_at(self, upstream: str) -> datetime | None:
+        """When the upstream's list was last synchronised; quick, for every tap."""
+        with self._reading:
+            return self._list.reader.sync_state(upstream).synchronized_at
+
     def sync_state(self, upstream: str) -> SyncState:
         """What is known about one upstream's list."""
         with self._writing, self._new_reader() as reader:
@@ -173,6 +178,8 @@ class Whitelist:
             staging.finish()
             successor = self._successor()
             staging.path.rename(successor)
+            # The link must not be durable before the name that it leads to.
+            database.sync_directory(self._state_dir)
             self._point_to(successor)
             self._reopen()
         _LOGGER.info("whitelist of %s replaced by its successor", upstream)

@@ -25,12 +25,15 @@ class CardArrived:
 
     `uid` is byte 0 first (ISO/IEC 14443-3 order), of whatever length the card
     gave; `slot` tells the antennas of one reader apart; `at` is monotonic seconds.
+    `lying` says that it was there already, or may have been, when the reader was
+    first looked at.
     """
 
     uid: bytes
     technology: Technology
     at: float
     slot: str = ""
+    lying: bool = False
 
     def __repr__(self) -> str:
         """Name everything but the card number."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from drivers.errors import TransientDeviceError
-from drivers.readers.base import CardUnreadable, ReaderDown, ReaderEvent, ReaderUp
+from drivers.readers.base import (
+    CardArrived,
+    CardUnreadable,
+    ReaderDown,
+    ReaderEvent,
+    ReaderUp,
+)
 from drivers.readers.pcsc_card import Outcome, Reading
 from drivers.readers.pcsc_slot import Slot
 from drivers.readers.pcsc_states import Edge
@@ -46,6 +55,8 @@ class _Field:
         self.slot = Slot(name)
         self.reading: Reading | None = None
         self.deadline: asyncio.TimerHandle | None = None
+        #: The card was there, as far as we know, before we were.
+        self.lying = False
         self._begun: list[Reading] = []
 
     @property
@@ -87,6 +98,8 @@ class Session:
         # One place more: for the failure that says that it is full.
         self._queue = asyncio.Queue[ReaderEvent | Exception](QUEUE_SIZE + 1)
         self._fields: dict[str, _Field] = {}
+        #: Since when each reader has been looked at, in monotonic seconds.
+        self._since = defaultdict[str, float](monotonic)
         self._standing: ReaderUp | ReaderDown | None = None
         self._watcher_ended = asyncio.Event()
         self.watcher = Watcher(scard, self._matches, self._report, monotonic)
@@ -117,6 +130,7 @@ class Session:
                 self._on_readers(attached)
             case ServiceDown(reason):
                 self._lose(list(self._fields))
+                self._since.clear()
                 self._stand(ReaderDown(reason))
             case Edges(reader, edges):
                 for edge in edges:
@@ -129,6 +143,10 @@ class Session:
     def _on_readers(self, attached: tuple[str, ...]) -> None:
         ours = list(filter(self._matches, attached))
         self._lose([name for name in self._fields if name not in ours])
+        for name in self._since.keys() - set(ours):
+            del self._since[name]
+        for name in ours:
+            self._since[name]
         if ours:
             self._stand(ReaderUp(", ".join(ours)))
         else:
@@ -146,7 +164,10 @@ class Session:
             case Edge.EMPTIED:
                 self._empty(self._field(reader))
             case Edge.INSERTED:
-                self._start_reading(self._field(reader))
+                field = self._field(reader)
+                field.lying = self._monotonic() - self._since[reader] < DOUBT_S
+                self._since[reader] = -inf  # The next one has certainly come.
+                self._start_reading(field)
 
     def _field(self, reader: str) -> _Field:
         return self._fields.setdefault(reader, _Field(reader))
@@ -189,6 +210,8 @@ class Session:
         if field.reading is not reading:
             return  # The card left, or was given up, meanwhile
         field.rest()
+        if isinstance(outcome, CardArrived):
+            outcome = replace(outcome, lying=field.lying)
         if isinstance(outcome, Exception):
             self._put(outcome)
         else:

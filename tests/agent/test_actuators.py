@@ -41,7 +41,7 @@ from tests.fakes.virtual_loop import run_virtual
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-ENABLE, DISABLE = EnableEnergy("E1", "S1"), DisableEnergy("E1")
+ENABLE, DISABLE = EnableEnergy("E1", "S1"), DisableEnergy("E1", "S1")
 FOUND = ChargerFound(evse_uid="E1", connected=False, enabled=False, wh=1000, fault=None)
 
 
@@ -96,7 +96,14 @@ def bench() -> Bench:
         ),
         (
             base.ChargerState(base.Vehicle.CHARGING, enabled=True, wh=5, fault=None),
-            ChargerFound(evse_uid="E1", connected=True, enabled=True, wh=5, fault=None),
+            ChargerFound(
+                evse_uid="E1",
+                connected=True,
+                enabled=True,
+                wh=5,
+                fault=None,
+                drawing=True,
+            ),
         ),
     ],
 )
@@ -120,7 +127,7 @@ def test_the_charger_says_what_state_it_is_in(
     ("event", "message"),
     [
         (base.Connected(), VehicleConnected("E1")),
-        (base.Charging(), VehicleConnected("E1")),
+        (base.Charging(), VehicleConnected("E1", drawing=True)),
         (base.Disconnected(), VehicleDisconnected("E1")),
         (base.Meter(1234), MeterRead("E1", 1234)),
         (base.Fault("GFCI"), ChargerFaulted("E1", "GFCI")),
@@ -159,7 +166,7 @@ def test_commands_are_done_one_by_one_in_order(bench: Bench) -> None:
 
     assert bench.inputs == [
         EnergyEnabled("E1", "S1"),
-        EnergyDisabled("E1", 1000),
+        EnergyDisabled("E1", "S1", 1000),
         EnergyEnabled("E1", "S2"),
     ]
 
@@ -188,7 +195,7 @@ def test_a_charger_that_will_not_start_is_told_with_its_reason(
 
     assert bench.inputs == [
         EnableFailed("E1", "S1", reason),
-        EnergyDisabled("E1", 1000),
+        EnergyDisabled("E1", "S1", 1000),
     ]
 
 
@@ -222,13 +229,13 @@ def test_a_charger_that_did_not_stop_is_met_again(
             bench.inputs.clear()
             bench.port.command(DISABLE)
             await asyncio.sleep(60)
-            if bench.inputs[0] == EnergyDisabled("E1", 1000):
+            if bench.inputs[0] == EnergyDisabled("E1", "S1", 1000):
                 break
-            assert bench.inputs == [DisableFailed("E1", str(error)), FOUND]
+            assert bench.inputs == [DisableFailed("E1", "S1", str(error)), FOUND]
 
     play(bench, story)
 
-    assert bench.inputs == [EnergyDisabled("E1", 1000)]
+    assert bench.inputs == [EnergyDisabled("E1", "S1", 1000)]
     assert bench.charger.commands == ["disable"] * 4
     assert bench.health.is_good("charger E1")
 
@@ -280,7 +287,7 @@ def test_commands_are_answered_although_the_stream_is_down(bench: Bench) -> None
 
     play(bench, story)
 
-    assert bench.inputs == [EnergyDisabled("E1", 1000)]
+    assert bench.inputs == [EnergyDisabled("E1", "S1", 1000)]
 
 
 # ---- indicators ------------------------------------------------------------------

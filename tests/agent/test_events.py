@@ -42,6 +42,7 @@ FULL = Event(
     decided_by=DecidedBy.REALTIME,
     auth_method=AuthMethod.AUTH_REQUEST,
     tapped_at=instant(1.25),
+    decided_at=instant(1.375),
     energy_wh=7,
     info="Welcome",
     flagged=True,
@@ -60,7 +61,7 @@ def test_an_event_is_described_whole(log: EventLog) -> None:
     """Every field has its place; the card is its fingerprint."""
     assert log.describe(FULL) == {
         "event": "session.started",
-        "at": "2026-03-01T12:00:01Z",
+        "at": "2026-03-01T12:00:01.500Z",
         "tap_id": "T1",
         "grant_id": "G1",
         "outcome": "started",
@@ -73,7 +74,9 @@ def test_an_event_is_described_whole(log: EventLog) -> None:
         "auth_method": "AUTH_REQUEST",
         "energy_wh": 7,
         "info": "Welcome",
-        "latency_ms": 250.0,
+        "tapped_at": "2026-03-01T12:00:01.250Z",
+        "decided_at": "2026-03-01T12:00:01.375Z",
+        "latency_ms": 125.0,
         "flagged": True,
     }
 
@@ -84,7 +87,7 @@ def test_what_is_absent_is_left_out(log: EventLog) -> None:
 
     assert log.describe(event) == {
         "event": "tap.received",
-        "at": "2026-03-01T12:00:00Z",
+        "at": "2026-03-01T12:00:00.000Z",
     }
 
 

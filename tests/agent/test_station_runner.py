@@ -18,7 +18,7 @@ from agent.domain.policy import Modes
 from agent.domain.tokens import Answer, Verdict, WhitelistType
 from agent.domain.uid import Technology
 from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
-from agent.station_runner import LATE_ANSWER, RECORD_AGAIN_S
+from agent.station_runner import ANSWER_BEFORE, LATE_ANSWER, RECORD_AGAIN_S
 from drivers.chargers.base import (
     ChargerState,
     Disconnected,
@@ -139,6 +139,32 @@ def test_a_stop_happens_although_nothing_can_be_kept(bench: Bench) -> None:
     assert bench.journal.changes == ["start", "stop", "end"]
 
 
+def test_a_stop_is_kept_in_the_space_that_was_kept_for_it(bench: Bench) -> None:
+    """It is on disk before energy goes off; starts wait until there is plenty."""
+
+    def make_room() -> None:
+        bench.journal.error = None
+
+    async def story() -> None:
+        await bench.plug()
+        await bench.tap("A")
+        await asyncio.sleep(60)
+        bench.journal.error, bench.room.plenty = FULL, False
+        bench.room.on_release = make_room
+        await bench.tap("A")
+        assert bench.on_disk() == []
+        refused = await bench.tap("B")
+        assert bench.outcome(refused)[1] is Refusal.STORAGE_FAILED
+        bench.room.plenty = True
+        await asyncio.sleep(6)
+        started = await bench.tap("C")
+        assert bench.outcome(started) == (Outcome.STARTED, None)
+
+    play(bench, story)
+
+    assert bench.journal.changes == ["start", "stop", "end", "start"]
+
+
 def test_what_waits_for_space_is_recorded_before_what_comes_later(bench: Bench) -> None:
     """The next session's start is written together with, and after, the last end."""
 
@@ -224,7 +250,7 @@ def test_a_charger_that_refuses_ends_the_session_as_invalid(bench: Bench) -> Non
 
 
 def test_a_charger_that_does_not_stop_is_told_until_it_does(bench: Bench) -> None:
-    """The session ends, estimated; the charger is met again and switched off."""
+    """The session stays open until the charger is met again and switched off."""
     charger = bench.hardware["E1"]
 
     async def story() -> None:
@@ -245,7 +271,7 @@ def test_a_charger_that_does_not_stop_is_told_until_it_does(bench: Bench) -> Non
 
     assert charger.commands == ["enable", "disable", "disable", "disable"]
     [(session, _)] = sessions(bench)
-    assert session.end_estimated
+    assert not session.end_estimated
 
 
 # ---- asking ----------------------------------------------------------------------
@@ -262,6 +288,7 @@ def test_an_answer_in_time_decides(tmp_path: Path) -> None:
     async def story() -> None:
         await bench.plug()
         tap = await bench.tap("A", whitelist=None)
+        await asyncio.sleep(0.2)
         assert bench.shown[-1] is Signal.CHECKING
         await asyncio.sleep(2)
         assert bench.outcome(tap)[0] is Outcome.STARTED
@@ -270,7 +297,7 @@ def test_an_answer_in_time_decides(tmp_path: Path) -> None:
 
     [(uid, timeout)] = bench.asked
     assert uid == uid_of("A")
-    assert timeout == bench.settings.deadline + LATE_ANSWER
+    assert timeout == bench.settings.deadline - ANSWER_BEFORE + LATE_ANSWER
 
 
 @pytest.mark.parametrize("late", [Verdict.ALLOWED, Verdict.BLOCKED])

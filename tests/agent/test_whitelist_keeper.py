@@ -74,7 +74,9 @@ class Bench:
         """Run while taps report damage and answers bring tokens."""
 
         async def main() -> None:
-            keeper = WhitelistKeeper(self.list, self.health, self.fetch_again)
+            keeper = WhitelistKeeper(
+                self.list, self.health, self.fetch_again, clock=FakeClock()
+            )
             async with running(keeper.run()):
                 await asyncio.sleep(1)
                 for _ in range(damages):

@@ -88,6 +88,15 @@ class AgentProcess(DaemonProcess):
 
         until(is_there, f"a whitelist of {tokens}")
 
+    def wait_until_good(self, part: str) -> None:
+        """Wait until the daemon has nothing bad to say of this part of it."""
+
+        def is_good() -> bool:
+            parts = self.ask("status")["parts"]
+            return all(one["ok"] for one in parts if one["part"] == part)
+
+        until(is_good, f"{part} to work")
+
     def sessions(self) -> list[dict[str, Any]]:
         """Read the journal, newest session first; needs no daemon."""
         listed: list[dict[str, Any]] = json.loads(
@@ -133,7 +142,7 @@ class AgentProcess(DaemonProcess):
     def plug(self, evse: str = EVSE) -> None:
         """Plug a car in, and return when the station knows it."""
         self.charger("plug", evse)
-        until(lambda: self.evse(evse)["vehicle"] == "connected", "the vehicle")
+        until(lambda: self.evse(evse)["vehicle"] != "absent", "the vehicle")
 
     def unplug(self, evse: str = EVSE) -> None:
         """Let the car leave."""

@@ -32,6 +32,8 @@ def default_tables() -> Tables:
         },
         "authorization": {"stop_lockout": "0s"},
         "reporting": {},
+        # Nobody sets the clock of a machine for tests.
+        "clock": {"max_wait": "0s"},
         "evse": [evse(EVSE, "e1")],
         "reader": [pipe_reader(READER)],
         "upstream": [
@@ -48,7 +50,12 @@ def default_tables() -> Tables:
 def evse(uid: str, name: str) -> Tables:
     """Configure an EVSE with a simulated charger."""
     files = {"control": f"{name}.ctl", "log": f"{name}.jsonl"}
-    return {"uid": uid, "charger": {"driver": "simulated", **files}}
+    # Tests set the register to what they like.
+    return {
+        "uid": uid,
+        "max_power_w": 10**12,
+        "charger": {"driver": "simulated", **files},
+    }
 
 
 def pipe_reader(name: str) -> Tables:

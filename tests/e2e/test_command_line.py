@@ -26,6 +26,8 @@ COMMANDS: Final = (
     "completion",
     "status",
     "tap",
+    "explain",
+    "withdraw",
     "readers",
     "sync",
     "tokens",

@@ -121,6 +121,7 @@ def test_nonsense_in_place_of_an_answer_is_no_answer(
         ), fault
         emsp.clear_faults()
         assert agent.tap(cards.OFFLINE)["outcome"] == "stopped"
+        agent.wait_until_good("asking cpo")
     assert agent.tap(cards.NEVER)["auth_method"] == "AUTH_REQUEST"
 
 

@@ -26,15 +26,16 @@ def token_of(
     *,
     valid: bool = True,
     group_id: str | None = None,
+    party_id: str = "EMS",
 ) -> Token:
     """List a card: by default it may charge and nobody is asked."""
     return Token(
         upstream="cpo",
         country_code="SE",
-        party_id="EMS",
+        party_id=party_id,
         uid=uid_of(card).value.lower(),
         type=TokenType.RFID,
-        contract_id=f"SE-EMS-C0000{card}",
+        contract_id=f"SE-{party_id}-C0000{card}",
         issuer="Example",
         valid=valid,
         whitelist=whitelist,

@@ -47,9 +47,10 @@ def session_of(name: str = "S1", card: str = "A", **fields: Any) -> Session:  # 
         auth_method=AuthMethod.WHITELIST,
         decided_by=DecidedBy.WHITELIST,
         started_at=started,
-        last_updated=started.wall,
+        updated_at=started,
         meter_start_wh=1000,
         meter_wh=1000,
+        meter_at=started,
     )
     return replace(session, **fields)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.actuators import ChargerPort
@@ -14,7 +15,7 @@ from agent.domain.messages import (
     Record,
     Show,
 )
-from agent.domain.station import Settings
+from agent.domain.settings import Settings
 from agent.domain.tokens import NoAnswer, WhitelistType
 from agent.domain.uid import Technology
 from agent.health import Health
@@ -31,7 +32,6 @@ from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from datetime import timedelta
     from pathlib import Path
 
     from agent.domain.outcomes import Outcome, Signal
@@ -60,6 +60,26 @@ class Recorder:
         self.changes += [record.change.value for record, _ in records]
 
 
+class Room:
+    """Space on a disk; `on_release` happens when what is kept for ends is given up."""
+
+    def __init__(self) -> None:
+        self.held = self.plenty = True
+        self.on_release: Callable[[], None] = lambda: None
+
+    def hold(self) -> bool:
+        """Say whether something new may begin."""
+        self.held = self.held or self.plenty
+        return self.held
+
+    def release(self) -> bool:
+        """Give up what is held."""
+        was_held, self.held = self.held, False
+        if was_held:
+            self.on_release()
+        return was_held
+
+
 class Bench:
     """A station with a real journal, on chargers that do as they are told."""
 
@@ -74,6 +94,7 @@ class Bench:
         self.events: list[Event] = []
         self.shown: list[Signal] = []
         self.news = 0
+        self.room = Room()
         self.asked: list[tuple[Uid, timedelta]] = []
         self.reply: Reply | Exception = NoAnswer("silence")
         self.reply_takes_s = 0.0
@@ -92,6 +113,7 @@ class Bench:
             settings=self.settings,
             clock=LoopClock(),
             journal=self.journal,
+            room=self.room,
             chargers=self.ports,
             ask=self.ask,
             show=self.show,
@@ -134,11 +156,14 @@ class Bench:
         uid: Uid,
         token: Token | None,
         evse_uids: Sequence[str],
-        timeout: timedelta,  # noqa: ASYNC109 - the port's own
+        *,
+        within: timedelta,
+        late: timedelta = timedelta(),
+        background: bool = False,
     ) -> Reply:
         """Answer as the test says."""
-        del token, evse_uids
-        self.asked.append((uid, timeout))
+        del token, evse_uids, background
+        self.asked.append((uid, within + late))
         await asyncio.sleep(self.reply_takes_s)
         if isinstance(self.reply, Exception):
             raise self.reply

@@ -25,6 +25,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "station": schema.StationConfig,
     "authorization": schema.AuthorizationConfig,
     "reporting": schema.ReportingConfig,
+    "clock": schema.ClockConfig,
     "evse": schema.EvseConfig,
     "reader": schema.ReaderConfig,
     "upstream": schema.UpstreamConfig,
@@ -35,7 +36,14 @@ DRIVERS = [
     for name in registry.driver_names(group)
 ]
 # Absent by default, so the example shows what they could be.
-WITHOUT_DEFAULT = {"meter_id", "country_code", "party_id", "evses"}
+WITHOUT_DEFAULT = {
+    "meter_id",
+    "country_code",
+    "party_id",
+    "evses",
+    "plug_in_timeout",
+    "whitelist_max_age",
+}
 
 
 def section(table: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import load_config
 from agent.domain.policy import Modes, OfflineMode, OnlineMode
-from agent.domain.station import Owner
+from agent.domain.settings import Owner
 from agent.errors import ConfigError
 from tests.agent.config.mistakes import TABLE
 from tests.agent.config.station_file import GOOD, SECRET, load, spoil, write

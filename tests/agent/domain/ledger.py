@@ -6,27 +6,32 @@ from typing import TYPE_CHECKING
 
 from agent.domain.messages import (
     Answered,
+    CardTapped,
     Change,
     EnableEnergy,
     Event,
     Record,
+    Show,
+    Withdraw,
+    Withdrawn,
 )
-from agent.domain.outcomes import EventKind, Outcome
-from agent.domain.tokens import Answer
+from agent.domain.outcomes import EventKind, Outcome, Signal
+from agent.domain.tokens import Answer, Verdict
+from tests.agent.domain.oracle import Heard, expected_signal, may_stop
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Mapping
 
+    from agent.domain.instant import Instant
     from agent.domain.messages import Effect, Input
     from agent.domain.sessions import Session
-    from agent.domain.station import Settings, Station
+    from agent.domain.settings import Settings
+    from agent.domain.station import Station
 
 TAP_OUTCOMES = frozenset(Outcome) - {Outcome.TIMED_OUT}
-GRANT_OUTCOMES = frozenset(Outcome) - {
-    Outcome.GRANTED,
-    Outcome.STOPPED,
-    Outcome.IGNORED,
-}
+GRANT_OUTCOMES = frozenset(
+    {Outcome.STARTED, Outcome.TIMED_OUT, Outcome.WITHDRAWN, Outcome.CHARGER_FAILED}
+)
 
 
 class Ledger:
@@ -36,19 +41,20 @@ class Ledger:
         self.settings = settings
         self.open_taps: set[str] = set()
         self.open_grants: set[str] = set()
-        self.seen_taps: set[str] = set()
         self.known: dict[str, Session] = {}
-        self.limits: dict[str, frozenset[str]] = {}
+        self.taps: dict[str, Heard] = {}
+        self.shown: dict[str, Signal] = {}
 
-    def expect(self, message: Input, station: Station, now: timedelta) -> None:
-        """Note what a message in time may limit, before its step is taken."""
-        if isinstance(message, Answered) and isinstance(message.reply, Answer):
-            check = station.checks.get(message.tap_id)
-            if check is not None and now < check.deadline:
-                self.limits[message.tap_id] = message.reply.evse_uids
-
-    def watch(self, station: Station, effects: list[Effect]) -> None:
+    def watch(
+        self,
+        before: Station,
+        message: Input,
+        after: Station,
+        effects: list[Effect],
+        now: Instant,
+    ) -> None:
         """Book one step that was just taken."""
+        self._note(before, message, now)
         for effect in effects:
             match effect:
                 case Event():
@@ -56,23 +62,71 @@ class Ledger:
                 case Record(change, session):
                     self._book_record(change, session)
                     if change is Change.START:
-                        self._check_place(session, station)
+                        self._check_start(session, after)
                 case EnableEnergy(evse_uid, session_id):
                     self._check_enable(evse_uid, session_id)
-        self._check_nothing_is_forgotten(station)
-        self._check_sessions(station)
-        self._check_grants(station)
+                case Show(reader, signal):
+                    self.shown[reader] = signal
+        self._check_withdrawn(message, effects)
+        self._check_nothing_is_forgotten(after)
+        self._check_sessions(after)
+        self._check_grants(after)
+        self.check_signals(after, now)
 
-    def forget_unfinished(self) -> None:
-        """Drop the taps and grants that a power cut has swallowed."""
+    def forget_unfinished(self, disk: Mapping[str, Session]) -> None:
+        """Drop what a power cut has swallowed."""
         self.open_taps.clear()
         self.open_grants.clear()
+        self.shown.clear()
+        self.known = dict(disk)
+
+    def check_signals(self, station: Station, now: Instant) -> None:
+        """Each reader shows what the state says, unless it shows a verdict."""
+        for reader in self.settings.readers:
+            assert self.shown.get(reader) is station.shown.get(reader)
+            flash = station.flashes.get(reader)
+            if flash is None or flash.until <= now.monotonic:
+                expected = expected_signal(station, self.settings, reader, now)
+                assert self.shown.get(reader) is expected, "a signal that is not true"
+
+    # ---- what came in
+
+    def _note(self, before: Station, message: Input, now: Instant) -> None:
+        match message:
+            case CardTapped():
+                assert message.tap_id not in self.taps, "the test names a tap twice"
+                self.taps[message.tap_id] = Heard(message)
+            case Answered(tap_id=str(tap_id), reply=Answer() as answer):
+                check = before.checks.get(tap_id)
+                if check is not None and now.monotonic < check.deadline:
+                    self.taps[tap_id].answer = answer
+
+    def _check_withdrawn(self, message: Input, effects: list[Effect]) -> None:
+        found = [one for one in effects if isinstance(one, Withdrawn)]
+        if not isinstance(message, Withdraw):
+            assert not found, "nobody has asked"
+            return
+        assert [one.request_id for one in found] == [message.request_id]
+        events = [one for one in effects if isinstance(one, Event)]
+        withdrawn = [
+            one
+            for one in events
+            if one.outcome is Outcome.WITHDRAWN and one.reason is message.reason
+        ]
+        assert len(withdrawn) == found[0].waiting + found[0].grants
+        stopped = [
+            one
+            for one in effects
+            if isinstance(one, Record) and one.change is Change.STOP
+        ]
+        assert len(stopped) == found[0].sessions
+
+    # ---- what came out
 
     def _book_event(self, event: Event) -> None:
         if event.kind is EventKind.TAP_RECEIVED:
             assert event.tap_id is not None, "a tap without a name"
-            assert event.tap_id not in self.seen_taps, "a tap received twice"
-            self.seen_taps.add(event.tap_id)
+            assert event.tap_id not in self.open_taps, "a tap received twice"
             self.open_taps.add(event.tap_id)
         if event.outcome is None:
             return
@@ -89,6 +143,10 @@ class Ledger:
             self.open_taps.remove(event.tap_id)
             if event.outcome is Outcome.GRANTED:
                 self.open_grants.add(event.tap_id)
+            if event.outcome is Outcome.STOPPED:
+                session = self.known[event.session_id or ""]
+                heard = self.taps[event.tap_id]
+                assert may_stop(heard, session, self.settings), "stopped by a stranger"
 
     def _book_record(self, change: Change, session: Session) -> None:
         before = self.known.get(session.id)
@@ -99,16 +157,25 @@ class Ledger:
             assert before.is_open, "recorded after its end"
             self._check_progress(before, session)
         assert (change is Change.END) is not session.is_open
-        if change is Change.STOP:
+        if change in (Change.STOP, Change.END):
             assert session.stop_reason is not None
         self.known[session.id] = session
 
-    def _check_place(self, session: Session, station: Station) -> None:
-        assert session.evse_uid in self.settings.readers[session.reader]
+    def _check_start(self, session: Session, station: Station) -> None:
+        settings = self.settings
+        assert session.evse_uid in settings.readers[session.reader]
+        master = settings.master_group.casefold()
+        assert not master or (session.group_id or "").casefold() != master
         pending = station.evses[session.evse_uid].pending
         if pending is not None:
-            limit = self.limits.get(pending.claim.tap_id)
-            assert not limit or session.evse_uid.casefold() in limit
+            self._check_place(pending.claim.tap_id, {session.evse_uid})
+
+    def _check_place(self, tap_id: str, evse_uids: set[str]) -> None:
+        """A permission lies within the EVSEs that its answer has allowed."""
+        answer = self.taps[tap_id].answer
+        if answer is not None and answer.verdict is Verdict.ALLOWED:
+            limit = answer.evse_uids
+            assert not limit or {uid.casefold() for uid in evse_uids} <= limit
 
     def _check_enable(self, evse_uid: str, session_id: str) -> None:
         session = self.known.get(session_id)
@@ -116,6 +183,8 @@ class Ledger:
         assert session.is_open, "energy for a session that has ended"
         assert session.stop_reason is None, "energy for a session that is to stop"
         assert session.evse_uid == evse_uid, "energy at another EVSE"
+
+    # ---- what is so now
 
     def _check_nothing_is_forgotten(self, station: Station) -> None:
         pending = [evse.pending for evse in station.evses.values() if evse.pending]
@@ -141,18 +210,18 @@ class Ledger:
 
     def _check_progress(self, before: Session, after: Session) -> None:
         assert after.energy_wh >= before.energy_wh >= 0, "energy went backwards"
-        assert after.last_updated >= before.last_updated, "time went backwards"
         assert after.started_at == before.started_at
         assert after.token == before.token
+        # A clock that is right now may correct one that was not, and only then.
+        corrected = after.updated_at.synchronized > before.updated_at.synchronized
+        if not corrected:
+            assert after.updated_at.wall >= before.updated_at.wall, "time ran backwards"
         if before.stop_reason is not None:
             assert after.stop_reason is before.stop_reason
 
     def _check_grants(self, station: Station) -> None:
         for grant in station.grants:
             assert grant.evse_uids, "a grant for no EVSE"
-            assert set(grant.evse_uids) <= set(
-                self.settings.readers[grant.claim.reader]
-            )
-            limit = self.limits.get(grant.claim.tap_id)
-            if limit:
-                assert {uid.casefold() for uid in grant.evse_uids} <= limit
+            here = self.settings.readers[grant.claim.reader]
+            assert set(grant.evse_uids) <= set(here)
+            self._check_place(grant.claim.tap_id, set(grant.evse_uids))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from agent.domain.messages import (
     Change,
@@ -18,27 +21,71 @@ from agent.domain.messages import (
     EnergyDisabled,
     EnergyEnabled,
     Record,
+    Reloaded,
     Tick,
 )
-from agent.domain.station import next_deadline, restore
+from agent.domain.station import next_deadline, restore, unreachable
 from agent.domain.step import step
+from agent.domain.timeline import base_of
 from tests.agent.domain.ledger import Ledger
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime
 
+    from agent.domain.instant import Instant
     from agent.domain.messages import Effect, Input
     from agent.domain.sessions import Session
-    from agent.domain.station import Settings
+    from agent.domain.settings import Settings
+
+
+class StationClock(FakeClock):
+    """A clock that may not be synchronized; `bases` are what was learned of its boots.
+
+    `lag` is how far it is from the truth, whether it knows or not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synchronized = True
+        self.lag = timedelta()
+        self.bases: dict[str, datetime] = {}
+
+    @property
+    def truth(self) -> datetime:
+        """What time it really is."""
+        return self.wall - self.lag
+
+    def now(self) -> Instant:
+        """Tell the moment, and remember when this boot began once it is known."""
+        now = replace(super().now(), synchronized=self.synchronized)
+        if now.synchronized:
+            self.bases.setdefault(now.boot_id, base_of(now))
+        return now
+
+    def lose_the_time(self, lag: timedelta) -> None:
+        """Be wrong from now on, and know it."""
+        self.synchronized = False
+        self.set_wall(lag)
+        self.lag += lag
+
+    def learn_the_time(self) -> None:
+        """Be right from now on, and know it."""
+        self.synchronized = True
+        self.set_wall(-self.lag)
+        self.lag = timedelta()
 
 
 @dataclass
 class Box:
-    """One charger as it physically is, and the commands it has not carried out."""
+    """One charger as it physically is, and the commands it has not carried out.
+
+    `runaway` says that it delivers although nobody has told it to.
+    """
 
     commands: deque[EnableEnergy | DisableEnergy] = field(default_factory=deque)
     enabled: bool = False
+    runaway: bool = False
     connected: bool = False
     wh: int = 1000
     fault: str | None = None
@@ -53,7 +100,7 @@ class Shell:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = FakeClock()
+        self.clock = StationClock()
         self.ledger = Ledger(settings)
         self.disk: dict[str, Session] = {}
         self.disk_full = False
@@ -63,21 +110,23 @@ class Shell:
         )
         self.boxes = {uid: Box() for uid in self.evse_uids}
         self.station = restore(self.evse_uids, [])
+        #: When each session has really started, and ended unless that was not seen.
+        self.truth: dict[str, list[datetime]] = {}
         self._unwritten: dict[str, Session] = {}
         self._ids = 0
 
     def send(self, message: Input) -> None:
         """Take one step; a failed record is taken back and decided anew."""
         now = self.clock.now()
-        self.ledger.expect(message, self.station, now.monotonic)
+        before = self.station
         context = Context(now=now, new_id=self._new_id)
-        station, effects = step(self.station, message, self.settings, context)
+        station, effects = step(before, message, self.settings, context)
         if self.disk_full and any(isinstance(effect, Record) for effect in effects):
             context = Context(now=now, new_id=self._new_id, storage_ok=False)
-            station, effects = step(self.station, message, self.settings, context)
+            station, effects = step(before, message, self.settings, context)
         self.station = station
         self.effects += effects
-        self.ledger.watch(station, effects)
+        self.ledger.watch(before, message, station, effects, now)
         for effect in effects:
             self._perform(effect)
         self.check_energy()
@@ -89,6 +138,10 @@ class Shell:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Record(change, session):
+                if change is Change.START or not (
+                    session.is_open or session.end_estimated
+                ):
+                    self.truth.setdefault(session.id, []).append(self.clock.truth)
                 self._write(change, session)
             case EnableEnergy(evse_uid, session_id):
                 assert self.disk[session_id].is_open, "energy before the row"
@@ -101,38 +154,45 @@ class Shell:
         if self.disk_full:
             assert change is not Change.START, "a start without a durable row"
             return
-        self.disk |= self._unwritten
-        self._unwritten.clear()
+        self.write_the_rest()
+
+    def write_the_rest(self) -> None:
+        """Write what could not be written before, if it can be now."""
+        if not self.disk_full:
+            self.disk |= self._unwritten
+            self._unwritten.clear()
 
     def check_energy(self) -> None:
-        """Energy that we can switch flows only under one durable open session."""
+        """Energy flows only under exactly one durable open session."""
+        rows = (self.disk | self._unwritten).values()
         for uid, box in self.boxes.items():
-            rows = (self.disk | self._unwritten).values()
             opened = [row for row in rows if row.is_open and row.evse_uid == uid]
             assert len(opened) <= 1, "two open sessions at one EVSE"
-            told_to_stop = any(isinstance(one, DisableEnergy) for one in box.commands)
-            if box.enabled and self.station.evses[uid].reachable and not told_to_stop:
+            if box.enabled and not box.runaway:
                 assert opened, "energy without a session"
                 assert opened[0].id in self.disk, "energy without a durable row"
+
+    # ---- chargers
 
     def obey(self, evse_uid: str) -> None:
         """Let the charger carry out its oldest command."""
         box = self.boxes[evse_uid]
         match box.commands.popleft():
             case EnableEnergy(_, session_id):
-                box.enabled = True
+                box.enabled, box.runaway = True, False
+                self.check_energy()
                 self.send(EnergyEnabled(evse_uid, session_id))
-            case DisableEnergy():
-                box.enabled = False
-                self.send(EnergyDisabled(evse_uid, box.wh))
+            case DisableEnergy(_, session_id):
+                box.enabled = box.runaway = False
+                self.send(EnergyDisabled(evse_uid, session_id, box.wh))
 
     def disobey(self, evse_uid: str) -> None:
         """Let the charger fail at its oldest command."""
         match self.boxes[evse_uid].commands.popleft():
             case EnableEnergy(_, session_id):
                 self.send(EnableFailed(evse_uid, session_id, "no relay"))
-            case DisableEnergy():
-                self.send(DisableFailed(evse_uid, "no link"))
+            case DisableEnergy(_, session_id):
+                self.send(DisableFailed(evse_uid, session_id, "no link"))
 
     def lose(self, evse_uid: str) -> None:
         """Cut the link to a charger; what it was told may still arrive, or fail."""
@@ -151,22 +211,35 @@ class Shell:
             )
         )
 
+    # ---- time and power
+
     def pass_time(self, by: timedelta) -> None:
         """Let time pass, with a Tick whenever the machine wants one."""
         until = self.clock.monotonic + by
         while (due := next_deadline(self.station)) is not None and due <= until:
             self.clock.move_to(due)
             self.send(Tick())
-            assert next_deadline(self.station) != due, "a deadline that stays due"
+            left = next_deadline(self.station)
+            assert left is None or left > self.clock.monotonic, "a deadline that sticks"
         self.clock.move_to(until)
+        self.ledger.check_signals(self.station, self.clock.now())
 
     def restart(self, dark: timedelta) -> None:
         """Cut the power: what is on disk survives, and so do the chargers."""
         self.clock.reboot(dark)
         self._unwritten.clear()
         opened = [row for row in self.disk.values() if row.is_open]
-        self.ledger.forget_unfinished()
-        self.ledger.known = dict(self.disk)
+        self.ledger.forget_unfinished(self.disk)
         self.station = restore(self.evse_uids, opened)
         for box in self.boxes.values():
             box.commands.clear()
+
+    def reload(self, settings: Settings) -> None:
+        """Go on with other settings, from rest: chargers are met and readers opened."""
+        assert not any(box.commands for box in self.boxes.values())
+        self.settings = self.ledger.settings = settings
+        self.ledger.shown.clear()
+        self.station = unreachable(self.station)
+        self.send(Reloaded())
+        for evse_uid in self.evse_uids:
+            self.find(evse_uid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.domain.messages import (
     Answered,
@@ -13,19 +13,15 @@ from agent.domain.messages import (
     CardTapped,
     ChargerCleared,
     ChargerFaulted,
-    DisableEnergy,
-    EnableEnergy,
-    Event,
     MeterRead,
-    ReadersStarting,
-    Record,
     Revalidate,
-    Show,
+    UpstreamUp,
     VehicleConnected,
     VehicleDisconnected,
+    Withdraw,
 )
-from agent.domain.outcomes import EventKind, Outcome, Signal
-from agent.domain.station import Settings
+from agent.domain.outcomes import StopReason
+from agent.domain.settings import Settings
 from agent.domain.tokens import (
     Answer,
     Misconfigured,
@@ -35,19 +31,21 @@ from agent.domain.tokens import (
     Verdict,
 )
 from agent.domain.uid import Technology, Uid
+from tests.agent.domain.account import Account
 from tests.agent.domain.shell import Shell
-from tests.fakes.cards import name_of, token_of, uid_of
-
-if TYPE_CHECKING:
-    from agent.domain.sessions import Session
+from tests.fakes.cards import token_of, uid_of
 
 Readers = Mapping[str, tuple[str, ...]]
 
 ONE_EVSE: Readers = {"front": ("E1",)}
 TWO_EVSES: Readers = {"front": ("E1", "E2")}
+TWO_READERS: Readers = {"left": ("E1",), "right": ("E2",)}
+EVSES = ("E1", "E2", "E3")
+#: Longer than a lockout, shorter than everything else that ends by itself.
+LOCKOUT_S = 6
 
 
-class Story:
+class Story(Account):
     """A station on a fake clock; every card may charge unless `cards` says otherwise.
 
     Chargers obey at once while `obedient`; else a test lets each command succeed or
@@ -61,11 +59,14 @@ class Story:
         cards: Mapping[str, Token | None] | None = None,
         **rules: Any,  # noqa: ANN401 - fields of Settings
     ) -> None:
+        rules.setdefault("max_power_w", dict.fromkeys(EVSES, 10**9))
         self.shell = Shell(Settings(readers=dict(readers), **rules))
         self.cards = dict(cards or {})
         self.obedient = True
         self.lookup_fails = False
+        self.rows_are_fresh = True
         self._taps = 0
+        self._requests = 0
         for evse_uid in self.shell.evse_uids:
             self.find(evse_uid)
         self.shell.effects.clear()
@@ -77,10 +78,10 @@ class Story:
         self.lay(card, reader)
         self.lift(reader)
 
-    def lay(self, card: str, reader: str = "front") -> None:
+    def lay(self, card: str, reader: str = "front", *, lying: bool = False) -> None:
         """Lay a card on a reader, or let a reader see it again."""
         token = self.cards.get(card, token_of(card))
-        self.present(uid_of(card), token, reader)
+        self.present(uid_of(card), token, reader, lying=lying)
 
     def present(
         self,
@@ -88,6 +89,8 @@ class Story:
         token: Token | None = None,
         reader: str = "front",
         technology: Technology = Technology.ISO14443,
+        *,
+        lying: bool = False,
     ) -> None:
         """Let a reader read any number at all."""
         self._taps += 1
@@ -98,6 +101,8 @@ class Story:
             uid=uid,
             technology=technology,
             token=token,
+            fresh=self.rows_are_fresh,
+            lying=lying,
             lookup_failed=self.lookup_fails,
         )
         self.shell.send(tapped)
@@ -106,6 +111,12 @@ class Story:
     def lift(self, reader: str = "front") -> None:
         """Take the card away."""
         self.shell.send(CardLifted(reader, "0"))
+
+    def charge(self, card: str, evse_uid: str = "E1", reader: str = "front") -> None:
+        """Plug in, tap, and let the lockout pass."""
+        self.plug(evse_uid)
+        self.tap(card, reader)
+        self.pass_time(LOCKOUT_S)
 
     # ---- vehicles and chargers
 
@@ -137,6 +148,7 @@ class Story:
         """Let the register show this."""
         self.shell.boxes[evse_uid].wh = wh
         self.shell.send(MeterRead(evse_uid, wh))
+        self._let_chargers_work()
 
     def obey(self, evse_uid: str = "E1") -> None:
         """Let a slow charger carry out its oldest command."""
@@ -162,25 +174,19 @@ class Story:
         self.shell.restart(timedelta(seconds=dark_s))
         for evse_uid in self.shell.evse_uids:
             self.find(evse_uid)
-        self.shell.send(ReadersStarting())
 
     def _let_chargers_work(self) -> None:
         for evse_uid, box in self.shell.boxes.items():
             while self.obedient and box.commands:
                 self.shell.obey(evse_uid)
 
-    # ---- backends and time
+    # ---- backends, operators and time
 
     def answer(
         self, card: str, verdict: Verdict = Verdict.ALLOWED, *evse_uids: str
     ) -> None:
         """Answer the latest question about a card."""
-        limit = frozenset(uid.casefold() for uid in evse_uids)
-        token = self.cards.get(card) or token_of(card)
-        self.reply(
-            card,
-            Answer(upstream="cpo", verdict=verdict, token=token, evse_uids=limit),
-        )
+        self.reply(card, self._answer(card, verdict, evse_uids))
 
     def no_answer(self, card: str) -> None:
         """Fail to answer the latest question about a card."""
@@ -192,99 +198,59 @@ class Story:
 
     def reply(self, card: str, reply: Reply) -> None:
         """Reply anything to the latest question about a card."""
-        tap_id = [ask.tap_id for ask in self.asked if ask.uid == uid_of(card)][-1]
-        self.shell.send(Answered(tap_id, reply))
+        asked = [ask for ask in self.asked if ask.uid == uid_of(card)][-1]
+        self._send_reply(asked, asked.tap_id, reply)
+
+    def verify(
+        self, card: str, verdict: Verdict = Verdict.ALLOWED, *evse_uids: str
+    ) -> None:
+        """Answer the latest question in the background about a card."""
+        self.reply_behind(card, self._answer(card, verdict, evse_uids))
+
+    def reply_behind(self, card: str, reply: Reply) -> None:
+        """Reply anything to the latest question in the background about a card."""
+        asked = [ask for ask in self.verified if ask.uid == uid_of(card)][-1]
+        self._send_reply(asked, None, reply)
+
+    def _answer(
+        self, card: str, verdict: Verdict, evse_uids: tuple[str, ...]
+    ) -> Answer:
+        limit = frozenset(uid.casefold() for uid in evse_uids)
+        token = self.cards.get(card) or token_of(card)
+        return Answer(upstream="cpo", verdict=verdict, token=token, evse_uids=limit)
+
+    def _send_reply(
+        self, asked: AskUpstream | Revalidate, tap_id: str | None, reply: Reply
+    ) -> None:
+        self.shell.send(Answered(tap_id, asked.uid, asked.evse_uids, reply))
         self._let_chargers_work()
+
+    def upstream_up(self) -> None:
+        """Let a silent backend be heard again."""
+        self.shell.send(UpstreamUp("cpo"))
+
+    def withdraw(
+        self,
+        reason: StopReason = StopReason.OPERATOR,
+        **which: Any,  # noqa: ANN401 - fields of Withdraw
+    ) -> tuple[int, int, int]:
+        """Take back; say how many waiting cards, grants and sessions were found."""
+        self._requests += 1
+        request_id = f"W{self._requests}"
+        self.shell.send(Withdraw(request_id=request_id, reason=reason, **which))
+        self._let_chargers_work()
+        return self.withdrawn[-1]
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
         self.shell.pass_time(timedelta(seconds=seconds))
         self._let_chargers_work()
 
-    # ---- what came of it
 
-    def told(self, card: str) -> list[str]:
-        """Every outcome this card and its grants have had, in order."""
-        return [
-            _say(event)
-            for event in self.events
-            if event.outcome and event.uid == uid_of(card)
-        ]
-
-    @property
-    def events(self) -> list[Event]:
-        """All events so far."""
-        return [one for one in self.shell.effects if isinstance(one, Event)]
-
-    @property
-    def asked(self) -> list[AskUpstream]:
-        """All questions put to backends."""
-        return [one for one in self.shell.effects if isinstance(one, AskUpstream)]
-
-    @property
-    def shown(self) -> list[Signal]:
-        """All signals shown at any reader."""
-        return [one.signal for one in self.shell.effects if isinstance(one, Show)]
-
-    @property
-    def ends(self) -> list[str]:
-        """Where and why sessions ended."""
-        return [
-            f"{event.evse_uid} {event.reason}"
-            for event in self.events
-            if event.kind is EventKind.SESSION_STOPPED
-        ]
-
-    @property
-    def rows(self) -> list[Session]:
-        """The sessions on disk in the order of their start."""
-        return list(self.shell.disk.values())
-
-    def session(self, evse_uid: str = "E1") -> Session | None:
-        """Give the session that runs at an EVSE."""
-        return self.shell.station.evses[evse_uid].session
-
-    def enabled(self, evse_uid: str = "E1") -> bool:
-        """Say whether energy can flow at an EVSE."""
-        return self.shell.boxes[evse_uid].enabled
-
-    @property
-    def trail(self) -> list[str]:
-        """Everything done, one phrase each, signals left out."""
-        return [phrase for effect in self.shell.effects if (phrase := _phrase(effect))]
-
-
-def _say(event: Event) -> str:
-    match event.outcome:
-        case Outcome.REFUSED | Outcome.IGNORED:
-            return f"{event.outcome} {event.reason}"
-        case Outcome.STARTED | Outcome.STOPPED:
-            return f"{event.outcome} {event.evse_uid}"
-        case _:
-            return f"{event.outcome}"
-
-
-def _phrase(effect: object) -> str | None:
-    match effect:
-        case Event(kind=kind, outcome=None):
-            return f"{kind}"
-        case Event(uid=Uid() as uid):
-            return f"{name_of(uid)} {_say(effect)}"
-        case _:
-            return _phrase_of_deed(effect)
-
-
-def _phrase_of_deed(effect: object) -> str | None:
-    match effect:
-        case Record(change, session):
-            return f"record {change.value} {session.evse_uid}"
-        case EnableEnergy(evse_uid, _):
-            return f"enable {evse_uid}"
-        case DisableEnergy(evse_uid):
-            return f"disable {evse_uid}"
-        case AskUpstream(uid=uid):
-            return f"ask about {name_of(uid)}"
-        case Revalidate(uid):
-            return f"revalidate {name_of(uid)}"
-        case _:
-            return None
+def charging() -> Story:
+    """Tell of a card A that charges at E1 since the register showed 1000 Wh."""
+    story = Story()
+    story.meter(1000)
+    story.charge("A")
+    story.shell.effects.clear()
+    return story

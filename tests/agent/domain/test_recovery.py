@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from agent.domain.outcomes import EventKind, StopReason
+from agent.domain.recovery import end_orphans
 from agent.domain.sessions import SessionStatus
 from tests.agent.domain.story import TWO_EVSES, Story
 
@@ -25,7 +28,8 @@ def test_71_cut_before_the_start_row(enabled: bool) -> None:  # noqa: FBT001 - a
     """There is no session, and energy is off whatever the charger did."""
     story = Story()
     story.plug()
-    story.shell.boxes["E1"].enabled = enabled
+    box = story.shell.boxes["E1"]
+    box.enabled = box.runaway = enabled
     story.restart()
     assert story.rows == []
     assert not story.enabled()
@@ -141,7 +145,8 @@ def test_77_delivering_without_a_session() -> None:
     """A charger that delivers for nobody is switched off, at any time."""
     story = Story()
     story.lose()
-    story.shell.boxes["E1"].enabled = True
+    box = story.shell.boxes["E1"]
+    box.enabled = box.runaway = True
     story.find()
     assert story.trail == ["disable E1"]
     assert not story.enabled()
@@ -208,3 +213,79 @@ def test_sessions_of_several_evses_are_told_apart() -> None:
     story.restart()
     assert story.ends == ["E1 power_loss"]
     assert (story.enabled("E1"), story.enabled("E2")) == (False, True)
+
+
+def test_recovered_session_with_energy_is_completed_when_the_charger_fails() -> None:
+    """What was delivered is billed; INVALID is for starts that never were."""
+    story = Story()
+    story.meter(1000)
+    story.plug()
+    story.tap("A")
+    story.pass_time(61)
+    story.meter(31_000)
+    story.obedient = False
+    story.restart()
+    story.disobey()
+    story.obey()
+    assert story.rows[0].status is SessionStatus.COMPLETED
+
+
+@pytest.mark.parametrize("decided", [True, False], ids=["stopping", "charging"])
+def test_end_after_a_dark_day_is_the_last_known_moment(decided: bool) -> None:  # noqa: FBT001 - a table
+    """A day without power is no day of charging, and the end is marked estimated."""
+    story = Story()
+    story.plug()
+    story.meter(1000)
+    story.tap("A")
+    story.pass_time(60)
+    story.meter(1500)
+    if decided:
+        story.obedient = False
+        story.tap("A")
+        story.obedient = True
+    story.shell.boxes["E1"].connected = False
+    story.restart(dark_s=86_400)
+    row = story.rows[0]
+    assert row.end_estimated
+    assert row.ended_at is not None
+    assert row.ended_at.since(row.started_at) == timedelta(seconds=60)
+
+
+def test_end_is_recorded_once_the_charger_has_confirmed() -> None:
+    """After a power cut, too: decided, energy off for sure, and then it is over."""
+    story = Story()
+    story.plug()
+    story.tap("A")
+    story.shell.boxes["E1"].connected = False
+    story.shell.effects.clear()
+    story.restart()
+    trail = ["record stop E1", "disable E1", "record end E1", "session.stopped"]
+    assert story.trail == trail
+
+
+def test_card_lying_on_the_reader_through_a_restart_does_not_stop() -> None:
+    """It is read again at start, and that is no tap."""
+    story = Story()
+    story.plug()
+    story.lay("A")
+    story.pass_time(60)
+    story.restart()
+    story.pass_time(30)
+    story.lay("A", lying=True)
+    assert story.told("A") == ["started E1", "ignored lockout"]
+    assert story.enabled()
+    story.lift()
+    story.pass_time(6)
+    story.tap("A")
+    assert not story.enabled()
+
+
+def test_session_of_a_removed_evse_is_ended() -> None:
+    """Its backend hears of an end, flagged as estimated."""
+    story = Story(TWO_EVSES)
+    story.plug("E2")
+    story.tap("A")
+    (record,) = end_orphans(("E1",), story.rows)
+    assert record.session.end_estimated
+    assert not record.session.is_open
+    assert end_orphans(("E1", "E2"), story.rows) == []

@@ -21,6 +21,8 @@ from agent.domain.tokens import TokenType
 from tests.fakes.cards import token_of, uid_of
 from tests.fakes.clock import FakeClock
 
+MOST_W = 10**9  # Here no register runs too fast.
+
 READINGS = [
     # case, register readings, energy in Wh
     ("ordinary", [1000, 1200, 2500], 1500),
@@ -50,7 +52,7 @@ def _session(clock: FakeClock) -> Session:
         auth_method=AuthMethod.WHITELIST,
         decided_by=DecidedBy.WHITELIST,
         started_at=now,
-        last_updated=now.wall,
+        updated_at=now,
     )
 
 
@@ -62,7 +64,8 @@ def test_energy_of_readings(readings: list[int], energy: int) -> None:
     clock = FakeClock()
     session = _session(clock)
     for wh in readings:
-        session = add_reading(session, wh, clock.now())
+        clock.move(timedelta(seconds=10))
+        session = add_reading(session, wh, clock.now(), most_w=MOST_W)
     assert session.energy_wh == energy
     assert session.meter_start_wh == readings[0]
     assert session.meter_wh == readings[-1]
@@ -79,24 +82,28 @@ def test_energy_and_time_never_go_backwards(steps: list[tuple[int, int]]) -> Non
     session = _session(clock)
     for wh, jump_s in steps:
         clock.set_wall(timedelta(seconds=jump_s))
-        after = add_reading(session, wh, clock.now())
+        after = add_reading(session, wh, clock.now(), most_w=MOST_W)
         assert after.energy_wh >= session.energy_wh
-        assert after.last_updated >= session.last_updated
+        assert after.updated_at.wall >= session.updated_at.wall
         session = after
     clock.set_wall(timedelta(days=-1))
-    ended = end(request_stop(session, StopReason.LOCAL, clock.now()), clock.now())
-    assert ended.last_updated >= session.last_updated
+    asked = request_stop(session, StopReason.LOCAL, clock.now())
+    ended = end(asked, asked.time_of(clock.now()))
+    assert ended.updated_at.wall >= session.updated_at.wall
     assert ended.energy_wh == session.energy_wh
 
 
 def test_last_updated_moves_with_the_energy() -> None:
     """A reading that adds nothing is no news."""
     clock = FakeClock()
-    first = add_reading(_session(clock), 1000, clock.now())
+    first = add_reading(_session(clock), 1000, clock.now(), most_w=MOST_W)
     clock.move(timedelta(seconds=10))
-    same = add_reading(first, 1000, clock.now())
-    assert same.last_updated == first.last_updated
-    assert add_reading(same, 1001, clock.now()).last_updated == clock.wall
+    same = add_reading(first, 1000, clock.now(), most_w=MOST_W)
+    assert same.updated_at == first.updated_at
+    assert (
+        add_reading(same, 1001, clock.now(), most_w=MOST_W).updated_at.wall
+        == clock.wall
+    )
 
 
 def test_stopping_keeps_the_session_open() -> None:

@@ -14,10 +14,11 @@ from agent.domain.messages import (
     Context,
     DisableFailed,
     Input,
-    ReadersStarting,
+    Reloaded,
     Tick,
     VehicleDisconnected,
 )
+from agent.domain.signals import PATIENCE, VERDICT_LASTS
 from agent.domain.station import Station, next_deadline, restore, unreachable
 from agent.domain.step import step
 from agent.domain.tokens import WhitelistType
@@ -72,11 +73,16 @@ def test_unreachable_station_forgets_only_the_link() -> None:
 
 
 def test_next_deadline_is_the_earliest() -> None:
-    """Checks and grants want a Tick; sessions and lockouts do not."""
+    """Checks, grants and signals want a Tick; sessions and lockouts do not."""
     story = _busy()
     now, settings = story.shell.clock.monotonic, story.shell.settings
+    assert next_deadline(story.shell.station) == now + PATIENCE
+    story.pass_time(PATIENCE.total_seconds())
     assert next_deadline(story.shell.station) == now + settings.deadline
     story.pass_time(2)
+    decided_at = now + settings.deadline
+    assert next_deadline(story.shell.station) == decided_at + VERDICT_LASTS
+    story.pass_time(3)
     granted_at = now - timedelta(seconds=1)
     expires = granted_at + settings.connection_timeout
     assert next_deadline(story.shell.station) == expires
@@ -90,8 +96,8 @@ def test_next_deadline_is_the_earliest() -> None:
         CardLifted("front", "0"),
         VehicleDisconnected("E1"),
         ChargerLost("E1"),
-        DisableFailed("E1", "no link"),
-        ReadersStarting(),
+        DisableFailed("E1", "S1", "no link"),
+        Reloaded(),
         Tick(),
     ],
     ids=lambda message: type(message).__name__,

@@ -352,7 +352,7 @@ SESSION = Session(
     auth_method=AuthMethod.AUTH_REQUEST,
     decided_by=DecidedBy.REALTIME,
     started_at=at(0),
-    last_updated=at(0).wall,
+    updated_at=at(0),
     authorization_reference="REF-1",
     energy_wh=1234,
 )
@@ -361,7 +361,7 @@ ENDED = replace(
     status=SessionStatus.COMPLETED,
     ended_at=at(5430),
     stop_reason=StopReason.LOCAL,
-    last_updated=at(5430).wall,
+    updated_at=at(5430),
 )
 # Field, whether it must be there, and what its value must match; written from the
 # object table, in its order. Numbers are checked apart.
@@ -465,7 +465,9 @@ def test_absent_fields_are_left_out() -> None:
 def test_offsets_are_written_as_utc() -> None:
     """Whatever zone a moment was made in, Z is what goes out."""
     zoned = datetime.fromisoformat("2026-05-06T09:08:09+02:00")
-    written = write(replace(SESSION, last_updated=zoned))
+    written = write(
+        replace(SESSION, updated_at=replace(SESSION.updated_at, wall=zoned))
+    )
     assert written["last_updated"] == "2026-05-06T07:08:09Z"
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from agent.backoff import JITTER, Backoff
 from agent.domain.reports import Refused, Retry
@@ -27,9 +28,30 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from agent.domain.sessions import Session
+
 FIRST_S, CAP_S = 1.0, 300.0
 BACKOFF = Backoff(timedelta(seconds=FIRST_S), timedelta(seconds=CAP_S))
 AGAIN = Retry("no answer")
+
+
+class Dated:
+    """Sessions are as well dated as they can be, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.waits_s: dict[str, float] = {}
+        self.later = timedelta()
+
+    def correct(self, session: Session) -> Session:
+        """Move the start by what was learned of the clock."""
+        started = session.started_at
+        return replace(
+            session, started_at=replace(started, wall=started.wall + self.later)
+        )
+
+    def hold_back(self, session: Session) -> timedelta:
+        """Let a session wait as the test says."""
+        return timedelta(seconds=self.waits_s.pop(session.id, 0.0))
 
 
 class Bench:
@@ -38,8 +60,11 @@ class Bench:
     def __init__(self) -> None:
         self.sink = ScriptedSink()
         self.outbox = MemoryOutbox()
+        self.calendar = Dated()
         self.health = Health(FakeClock())
-        self.loop = DeliveryLoop(self.sink, self.outbox, BACKOFF, self.health)
+        self.loop = DeliveryLoop(
+            self.sink, self.outbox, self.calendar, BACKOFF, self.health
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -427,7 +452,9 @@ def test_everything_is_told_over_restarts(tmp_path: Path) -> None:
 
     async def run_for(seconds: float) -> tuple[int, int]:
         thread = JournalThread(Journal(tmp_path / FILE))
-        bench.loop = DeliveryLoop(bench.sink, thread, BACKOFF, bench.health)
+        bench.loop = DeliveryLoop(
+            bench.sink, thread, bench.calendar, BACKOFF, bench.health
+        )
         async with bench.running():
             await asyncio.sleep(seconds)
         depth = await thread.depth()

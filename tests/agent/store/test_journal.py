@@ -138,9 +138,11 @@ def test_readings_are_kept_and_only_updates_are_reported(journal: Journal) -> No
     """READING goes to disk, UPDATE also to the outbox; without a meter, neither."""
     session = session_of()
     journal.record([started_record(session)])
-    read = add_reading(session, 1500, instant(60))
+    read = add_reading(session, 1500, instant(60), most_w=10**9)
     journal.record([(Record(Change.READING, read), "reading")])
-    journal.record([updated_record(add_reading(session, 2000, instant(120)))])
+    journal.record(
+        [updated_record(add_reading(session, 2000, instant(120), most_w=10**9))]
+    )
     journal.record([started_record(session_of("S2", meter_wh=None))])
 
     assert readings(journal) == [("S1", 1000), ("S1", 1500), ("S1", 2000)]

@@ -1,0 +1,57 @@
+"""Moments told by a clock that was not synchronized, put right once the time is known.
+
+A boot's `base` is the wall time at which its monotonic clock stood at zero. It is
+learned when the clock is synchronized, and dates everything that happened before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from agent.domain.instant import Instant
+    from agent.domain.sessions import Session
+
+_MOMENTS = ("started_at", "meter_at", "stop_at", "ended_at", "updated_at")
+
+
+def base_of(now: Instant) -> datetime:
+    """Tell the base of this boot, from a synchronized moment."""
+    return now.wall - now.monotonic
+
+
+def waits_for_time(session: Session, bases: Mapping[str, datetime], boot: str) -> bool:
+    """Whether a moment of the present `boot` has no date that could be trusted yet."""
+    return boot not in bases and any(
+        moment.boot_id == boot and not moment.synchronized
+        for moment in _moments(session).values()
+    )
+
+
+def correct(session: Session, bases: Mapping[str, datetime]) -> Session:
+    """Date a session anew; it never begins after what followed."""
+    moments = {
+        name: _correct(moment, bases) for name, moment in _moments(session).items()
+    }
+    started_at = moments["started_at"]
+    # A boot that never knew the time may have been ahead of it.
+    earliest = min(moment.wall for moment in moments.values())
+    moments["started_at"] = replace(started_at, wall=earliest)
+    return replace(session, **moments)
+
+
+def _correct(moment: Instant, bases: Mapping[str, datetime]) -> Instant:
+    base = bases.get(moment.boot_id)
+    if moment.synchronized or base is None:
+        return moment
+    return replace(moment, wall=base + moment.monotonic)
+
+
+def _moments(session: Session) -> dict[str, Instant]:
+    found = {name: getattr(session, name) for name in _MOMENTS}
+    return {name: moment for name, moment in found.items() if moment is not None}

@@ -1,0 +1,97 @@
+"""The few rules that a test must know by itself, told in another way than the rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.domain.outcomes import Signal
+from agent.domain.tokens import Answer, Token, Verdict, WhitelistType
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from agent.domain.instant import Instant
+    from agent.domain.messages import CardTapped
+    from agent.domain.sessions import Session
+    from agent.domain.settings import Settings
+    from agent.domain.station import Evse, Station
+
+SHARED_LIMIT_S = 300
+
+
+@dataclass
+class Heard:
+    """A tap, and the answer about it if one came in time."""
+
+    tapped: CardTapped
+    answer: Answer | None = None
+
+    @property
+    def token(self) -> Token | None:
+        """The freshest token that anybody has told."""
+        return (self.answer.token if self.answer else None) or self.tapped.token
+
+
+def may_stop(heard: Heard, session: Session, settings: Settings) -> bool:
+    """Whether a card may stop a session: its own always, a colleague's if allowed."""
+    if session.card == heard.tapped.uid.value:
+        return True
+    token = heard.token
+    if token is None or not token.group_id or not _is_allowed(heard, session.evse_uid):
+        return False
+    group = token.group_id.casefold()
+    if settings.master_group and group == settings.master_group.casefold():
+        return True
+    mine = f"{token.country_code}*{token.party_id}*{group}"
+    theirs = f"{session.token.country_code}*{session.token.party_id}"
+    return mine.casefold() == f"{theirs}*{session.group_id}".casefold()
+
+
+def _is_allowed(heard: Heard, evse_uid: str) -> bool:
+    answer, row = heard.answer, heard.tapped.token
+    listed = (
+        row is not None
+        and row.valid
+        and row.whitelist is not WhitelistType.NEVER
+        and heard.tapped.fresh
+    )
+    if answer is None:
+        return listed
+    limit = answer.evse_uids
+    here = not limit or evse_uid.casefold() in limit
+    return answer.verdict is Verdict.ALLOWED and here
+
+
+def expected_signal(
+    station: Station, settings: Settings, reader: str, now: Instant
+) -> Signal:
+    """What a reader shows when it shows no verdict."""
+    checks = [one for one in station.checks.values() if one.claim.reader == reader]
+    if checks:
+        told = any(check.patience is None for check in checks)
+        return Signal.CHECKING if told else Signal.READING
+    evses = [station.evses[uid] for uid in settings.readers[reader]]
+    works = [
+        evse
+        for evse in evses
+        if evse.reachable and (settings.ignore_faults or not evse.fault)
+    ]
+    free = [evse for evse in works if evse.session is None]
+    if not works:
+        return Signal.ERROR
+    if any(grant.claim.reader == reader for grant in station.grants):
+        return Signal.ACCEPTED
+    if any(_invites(evse, settings, reader, now.monotonic) for evse in free):
+        return Signal.LOCKED
+    return Signal.READY if free else Signal.CHARGING
+
+
+def _invites(evse: Evse, settings: Settings, reader: str, now: timedelta) -> bool:
+    if evse.plugged_at is None or evse.fault:
+        return False
+    waited_s = (now - evse.plugged_at).total_seconds()
+    if settings.plug_in_timeout is not None:
+        limit_s = settings.plug_in_timeout.total_seconds()
+        return not limit_s or waited_s < limit_s
+    return len(settings.readers[reader]) == 1 or waited_s < SHARED_LIMIT_S

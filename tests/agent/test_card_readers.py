@@ -10,7 +10,7 @@ import pytest
 
 from agent.card_readers import INJECTED_SLOT, LOOK_UP, CardDesk, ReaderPort
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
-from agent.domain.uid import Technology, Uid
+from agent.domain.uid import Alias, Technology, Uid
 from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
 from agent.health import Health
 from drivers.errors import TransientDeviceError
@@ -34,12 +34,16 @@ class Bench:
         self.listed: dict[Uid, list[Token]] = {uid_of("A"): [token("A")]}
         self.error: Exception | None = None
         self.damages = 0
+        self.stale: set[str] = set()
+        self.aliases: list[Alias] = []
         self.inputs: list[Input] = []
         clock = FakeClock()
         self.health = Health(clock)
         self._taps = 0
         self.desk = CardDesk(
             find=self.find,
+            is_fresh=lambda token: token.contract_id not in self.stale,
+            aliases=self.aliases,
             on_damage=self.on_damage,
             fingerprint=KEYS.fingerprint,
             new_id=self.new_id,
@@ -252,3 +256,43 @@ def test_whoever_listens_hears_every_card() -> None:
 
     assert bench.read() == [tapped("A")]
     assert heard == [("front", uid_of("A"), Technology.ISO14443)]
+
+
+def test_a_card_that_lay_there_is_told_from_one_that_came() -> None:
+    """The rules are told, so that it does not stop its own session."""
+    lying = base.CardArrived(
+        bytes.fromhex(uid_of("A").value),
+        base.Technology.ISO14443,
+        0.0,
+        "0",
+        lying=True,
+    )
+    inputs = Bench(lying, arrived("B")).read()
+    assert [one.lying for one in inputs if isinstance(one, CardTapped)] == [True, False]
+
+
+def test_a_row_that_is_too_old_is_not_fresh() -> None:
+    """The rules are told; a card in no list has nothing that could be old."""
+    bench = Bench(arrived("A"), arrived("B"))
+    bench.stale = {token("A").contract_id}
+    fresh = [one.fresh for one in bench.read() if isinstance(one, CardTapped)]
+    assert fresh == [False, True]
+
+
+def test_a_card_is_found_under_its_other_spellings_only_where_wanted() -> None:
+    """Decimal or backwards; its own number comes first."""
+    uid = uid_of("B")
+    backwards = Uid(bytes.fromhex(uid.value)[::-1].hex().upper())
+    decimal = Uid(str(int(uid.value, 16)))
+    for number, alias in ((backwards, Alias.REVERSED), (decimal, Alias.DECIMAL)):
+        bench = Bench()
+        bench.listed[number] = [token("C")]
+        tap = bench.desk.tap("front", "0", uid, Technology.ISO14443)
+        assert tap.token is None
+        bench.aliases.append(alias)
+        tap = bench.desk.tap("front", "0", uid, Technology.ISO14443)
+        assert tap.token == token("C")
+        assert tap.uid == uid
+        bench.listed[uid] = [token("B")]
+        tap = bench.desk.tap("front", "0", uid, Technology.ISO14443)
+        assert tap.token == token("B")

@@ -74,3 +74,32 @@ def test_a_clock_in_the_past_is_never_right(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(clock_module, "datetime", Past)
 
     assert not SystemClock().now().synchronized
+
+
+def test_an_unsynchronized_clock_does_not_fall_behind_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on from the last known time, however old the kernel's is."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(NO_ANSWER))
+    monkeypatch.setattr(clock_module, "datetime", Past)
+    clock = SystemClock()
+    assert clock.now().wall >= datetime(2026, 1, 1, tzinfo=UTC)
+    known = datetime(2027, 4, 5, 6, tzinfo=UTC)
+
+    clock.never_before(known)
+
+    first, second = clock.now(), clock.now()
+    assert known <= first.wall <= known + timedelta(minutes=1)
+    assert second.wall - first.wall == second.monotonic - first.monotonic
+    clock.never_before(datetime(2026, 6, 1, tzinfo=UTC))
+    assert clock.now().wall >= known
+
+
+def test_a_synchronized_clock_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it says that it is earlier than was thought."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(0))
+    clock = SystemClock()
+
+    clock.never_before(datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert clock.now().wall < datetime(2100, 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class FailingList(Whitelist):
         self.failures = failures
         self.calls: list[str] = []
         self.number = 1
+        self.confirmed: datetime | None = None
 
     def verify(self) -> None:
         """Read every page."""
@@ -47,6 +49,11 @@ class FailingList(Whitelist):
         self._note("rebuild")
         if damaged == self.file:
             self.number += 1
+
+    def confirmed_at(self, upstream: str) -> datetime | None:
+        """Say when the list was last synchronised."""
+        self._note(f"confirmed_at {upstream}")
+        return self.confirmed
 
     def learn(self, token: Token) -> None:
         """Take a token."""
@@ -163,3 +170,41 @@ def test_learning_that_fails_ends_nothing(error: Exception, calls: list[str]) ->
 
     done = [call.split(" ", maxsplit=1)[0] for call in bench.list.calls]
     assert sorted(done) == sorted(["verify", *calls])
+
+
+@pytest.mark.parametrize(
+    ("age", "fresh"),
+    [
+        (timedelta(), True),
+        (timedelta(days=30), True),
+        (timedelta(days=30, seconds=1), False),
+        (None, False),
+        (timedelta(days=-1), True),
+    ],
+)
+def test_a_list_is_trusted_as_long_as_it_was_confirmed_lately(
+    age: timedelta | None,
+    fresh: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """The age counts from its last synchronisation; one that never was is not fresh."""
+    bench = Bench()
+    clock = FakeClock()
+    bench.list.confirmed = None if age is None else clock.wall - age
+    keeper = WhitelistKeeper(
+        bench.list,
+        bench.health,
+        bench.fetch_again,
+        clock=clock,
+        max_age=timedelta(days=30),
+    )
+    assert keeper.is_fresh(token("A")) is fresh
+
+
+def test_without_a_limit_no_list_is_too_old() -> None:
+    """And nobody looks how old it is."""
+    bench = Bench()
+    keeper = WhitelistKeeper(
+        bench.list, bench.health, bench.fetch_again, clock=FakeClock()
+    )
+    assert keeper.is_fresh(token("A"))
+    assert bench.list.calls == []

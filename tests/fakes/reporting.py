@@ -32,6 +32,7 @@ class ScriptedSink:
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
+        self.told: list[Report] = []
         self.scripts: dict[str, list[Delivery | Exception]] = {}
         self.answer: Delivery | Exception = Delivered()
         self.takes_s = 0.0
@@ -42,6 +43,7 @@ class ScriptedSink:
         """Try once."""
         now = asyncio.get_running_loop().time()
         self.attempts.append(Attempt(now, report.correlation_id))
+        self.told.append(report)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(self.takes_s)

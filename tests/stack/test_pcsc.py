@@ -122,6 +122,27 @@ def test_a_card_arrives_and_leaves(pcscd: Pcscd) -> None:
     asyncio.run(scenario())
 
 
+def test_card_that_lies_there_at_the_opening(pcscd: Pcscd) -> None:
+    """Whoever looks at a reader first cannot tell when its card came; then one can."""
+    slot = pcscd.slots[0]
+
+    async def scenario() -> None:
+        with VirtualCard(UID) as card:
+            assert await asyncio.to_thread(card.asked.wait, EVENT_S)
+            async with aclosing(PcscReader(PcscConfig()).events()) as events:
+                await following(events)
+                found = await following(events)
+                card.remove()
+                assert isinstance(await following(events), CardLeft)
+                card.insert()
+                came = await following(events)
+        assert isinstance(found, CardArrived)
+        assert isinstance(came, CardArrived)
+        assert (found.slot, found.lying, came.lying) == (slot.reader, True, False)
+
+    asyncio.run(scenario())
+
+
 def test_two_slots_are_apart(pcscd: Pcscd) -> None:
     """Cards on two readers of one pattern arrive and leave each on its own slot."""
     first, second = pcscd.slots

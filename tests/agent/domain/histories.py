@@ -47,7 +47,14 @@ evses = st.sampled_from(["E1", "E2", "E3"])
 cards = st.sampled_from("AAABBCDM")
 limits = st.sets(st.sampled_from(["e1", "e2", "e3", "e9"]), max_size=2)
 moments = st.sampled_from([0.1, 0.2, 1.9, 2.0, 4.0, 5.0, 30.0, 60.0, 301.0, 4000.0])
-kinds = st.none() | st.tuples(st.sampled_from(WhitelistType), st.booleans())
+kinds = st.sampled_from(
+    [
+        *[(WhitelistType.ALWAYS, True)] * 4,
+        *[(whitelist, True) for whitelist in WhitelistType] * 3,
+        *[(whitelist, False) for whitelist in WhitelistType],
+        *[None] * 3,
+    ]
+)
 seldom = st.sampled_from([False] * 7 + [True])
 modes = st.builds(
     Modes, st.sampled_from(OnlineMode), st.sampled_from(OfflineMode), st.booleans()
@@ -111,17 +118,34 @@ class World(RuleBasedStateMachine):
 
     @initialize(
         rules=rules_of_the_station,
+        rows=st.fixed_dictionaries(dict.fromkeys(GROUPS, kinds)),
         clock=st.sampled_from(["knows", "will know", "is set at will"]),
         lag_h=st.integers(-99, 99),
+        slow=st.booleans(),
     )
-    def start(self, rules: dict[str, Any], clock: str, lag_h: int) -> None:
-        """Build a station and let it meet its chargers."""
+    def start(
+        self,
+        rules: dict[str, Any],
+        rows: dict[str, tuple[WhitelistType, bool] | None],
+        clock: str,
+        lag_h: int,
+        *,
+        slow: bool,
+    ) -> None:
+        """Build a station, list its cards, and let it meet its chargers."""
+        self.slow = slow
+        for card, kind in rows.items():
+            self.list_card(card, kind)
         self.shell = Shell(Settings(readers=READERS, **rules))
         self.sound = clock != "is set at will"
         if clock == "will know":
             self.shell.clock.lose_the_time(timedelta(hours=lag_h))
         for evse_uid in self.shell.evse_uids:
             self.shell.find(evse_uid)
+
+    def list_card(self, card: str, kind: tuple[WhitelistType, bool] | None) -> None:
+        """List a card in this way, or not at all."""
+        self.whitelist[card] = listed(card, kind) if kind else None
 
     def box(self, evse_uid: str) -> Box:
         """Give a charger as it physically is."""
@@ -156,14 +180,16 @@ class Drivers(World):
     """Cards that come and go."""
 
     @rule(card=cards, kind=kinds)
-    def list_card(self, card: str, kind: tuple[WhitelistType, bool] | None) -> None:
+    def synchronize_list(
+        self, card: str, kind: tuple[WhitelistType, bool] | None
+    ) -> None:
         """A synchronisation changes or removes a row."""
-        self.whitelist[card] = listed(card, kind) if kind else None
+        self.list_card(card, kind)
 
     @rule(card=cards, reader=readers, how=st.sets(st.integers(0, 11), max_size=1))
     def tap(self, card: str, reader: str, how: set[int]) -> None:
         """A driver lays a card on, and most take it away again."""
-        row = self.whitelist.get(card, listed(card, (WhitelistType.ALWAYS, True)))
+        row = self.whitelist[card]
         damaged, stale, lying, left = (how == {number} for number in range(4))
         uid = uid_of(card)
         self.hold(uid, reader, row, lookup_failed=damaged, fresh=not stale, lying=lying)
@@ -250,12 +276,28 @@ class Drivers(World):
         return own[0][0] if own and not stopping else None
 
 
-class Backends(World):
+class Backends(Drivers):
     """Answers, late ones as well, and whoever may take back."""
 
     def _questions(self) -> list[AskUpstream | Revalidate]:
         kinds = (AskUpstream, Revalidate)
         return [one for one in self.shell.effects if isinstance(one, kinds)]
+
+    @rule(
+        card=cards,
+        reader=readers,
+        reply=replies(),
+        after_s=st.sampled_from([0.0, 0.0, 0.3, 1.9, 2.1, 20.0]),
+    )
+    def ask(
+        self, card: str, reader: str, reply: Callable[[str], Reply], after_s: float
+    ) -> None:
+        """A card is tapped, and its backend says something if it is asked."""
+        before = len(self._questions())
+        self.tap(card, reader, set())
+        self.pass_time(after_s)
+        if len(self._questions()) > before:
+            self.reply(1, reply)
 
     @precondition(lambda self: self._questions())
     @rule(back=st.integers(1, 4), reply=replies())

@@ -56,6 +56,19 @@ class Vehicles(Drivers):
             self.shell.send(MeterRead(evse_uid, box.wh))
         self.obey_unless_slow()
 
+    @rule(
+        watts=st.sampled_from([0, 3700, 22_000, 900_000]),
+        minutes=st.sampled_from([0.2, 1.0, 5.0, 60.0]),
+    )
+    def deliver(self, watts: int, minutes: float) -> None:
+        """Energy flows wherever it can, and every register is read."""
+        self.pass_time(minutes * 60)
+        for evse_uid, box in self.shell.boxes.items():
+            box.wh += int(watts * minutes / 60) * box.enabled
+            if self.reachable(evse_uid):
+                self.shell.send(MeterRead(evse_uid, box.wh))
+        self.obey_unless_slow()
+
 
 class Chargers(Vehicles):
     """Chargers that are slow, fail, fault and vanish."""
@@ -69,6 +82,17 @@ class Chargers(Vehicles):
             self.shell.disobey(evse_uid)
         else:
             self.shell.obey(evse_uid)
+
+    @precondition(lambda self: self.commanded())
+    @rule(failing=st.sets(evses))
+    def work_all(self, failing: set[str]) -> None:
+        """Every charger does what it was told so far, or fails at all of it."""
+        for evse_uid in self.commanded():
+            for _ in range(len(self.box(evse_uid).commands)):
+                if evse_uid in failing:
+                    self.shell.disobey(evse_uid)
+                else:
+                    self.shell.obey(evse_uid)
 
     @rule(slow=st.booleans())
     def slow_down(self, *, slow: bool) -> None:

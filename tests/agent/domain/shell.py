@@ -229,6 +229,9 @@ class Shell:
         self.clock.reboot(dark)
         self._unwritten.clear()
         opened = [row for row in self.disk.values() if row.is_open]
+        for session in opened:
+            # Ends that were not written have not happened.
+            del self.truth[session.id][1:]
         self.ledger.forget_unfinished(self.disk)
         self.station = restore(self.evse_uids, opened)
         for box in self.boxes.values():

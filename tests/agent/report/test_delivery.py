@@ -472,3 +472,58 @@ def test_everything_is_told_over_restarts(tmp_path: Path) -> None:
         assert told == sorted(told, reverse=True)
         assert set(told) == {f"{name}-start", f"{name}-end"}
     assert len(bench.sink.attempts) > 12
+
+
+# ---- dates
+
+
+def test_a_session_without_a_date_waits_alone(bench: Bench) -> None:
+    """The others go out meanwhile, and it does when its time has come."""
+    bench.outbox.add("S1", "S2")
+    bench.calendar.waits_s["S1"] = 120
+
+    async def story() -> None:
+        await asyncio.sleep(60)
+        assert bench.sink.reports() == ["S2-start"]
+        await asyncio.sleep(61)
+        assert bench.sink.reports() == ["S2-start", "S1-start"]
+
+    play(bench, story)
+
+
+def test_more_sessions_than_places_can_wait_for_a_date(bench: Bench) -> None:
+    """They take no place from one that is dated."""
+    names = [f"S{number}" for number in range(1, 3 * PARALLEL_SESSIONS)]
+    bench.outbox.add(*names, "S99")
+    bench.calendar.waits_s |= dict.fromkeys(names, 120.0)
+
+    deliver(bench, 60)
+
+    assert bench.sink.reports() == ["S99-start"]
+
+
+def test_who_waits_for_a_date_is_told_of_when_it_is_known(bench: Bench) -> None:
+    """Nobody waits longer than for the clock to be set."""
+    bench.outbox.add("S1")
+    bench.calendar.waits_s["S1"] = 3600
+
+    async def story() -> None:
+        await asyncio.sleep(60)
+        assert bench.sink.reports() == []
+        bench.loop.retry_now()
+        await asyncio.sleep(1)
+        assert bench.sink.reports() == ["S1-start"]
+
+    play(bench, story)
+
+
+def test_reports_go_out_with_the_dates_that_are_known_then(bench: Bench) -> None:
+    """The journal keeps what was noted; the sink is told what is right."""
+    bench.outbox.add("S1")
+    bench.calendar.later = timedelta(days=40)
+    before = bench.outbox.waiting[0].session.started_at.wall
+
+    deliver(bench, 1)
+
+    (told,) = bench.sink.told
+    assert told.session.started_at.wall == before + timedelta(days=40)

@@ -177,4 +177,6 @@ def end(session: Session, at: Instant, *, estimated: bool = False) -> Session:
 
 def _later(one: Instant, other: Instant) -> Instant:
     """Choose the later of two moments of one session's time line."""
+    if other.synchronized and not one.synchronized:
+        return other  # The time line was put right in between.
     return one if one.wall > other.wall else other

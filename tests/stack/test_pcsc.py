@@ -128,7 +128,6 @@ def test_card_that_lies_there_at_the_opening(pcscd: Pcscd) -> None:
 
     async def scenario() -> None:
         with VirtualCard(UID) as card:
-            assert await asyncio.to_thread(card.asked.wait, EVENT_S)
             async with aclosing(PcscReader(PcscConfig()).events()) as events:
                 await following(events)
                 found = await following(events)

@@ -18,6 +18,7 @@ from agent.clock import SystemClock
 from agent.commands import Commands
 from agent.config import load_config
 from agent.control import SOCKET, ControlServer
+from agent.domain.messages import Closing
 from agent.errors import STORE_ERRORS, ConfigError
 from agent.health import Health
 from agent.service import credentials_directory, lock_state
@@ -170,6 +171,8 @@ class Daemon:
         """Finish what has been tapped, after the readers and before the rest stop."""
         try:
             async with asyncio.timeout(DRAIN_WITHIN.total_seconds()):
+                if self._terminating:
+                    parts.runner.post(Closing())
                 await parts.runner.drain()
                 # A stop that was decided has reached its charger before we go.
                 for charger in parts.chargers.values():

@@ -181,7 +181,7 @@ class StationRunner:
         return await self._record([])
 
     async def _next_input(self) -> Input | None:
-        deadline = next_deadline(self.station)
+        deadline = next_deadline(self.station, self.settings)
         waits = [RECORD_AGAIN_S] if self._unrecorded else []
         if deadline is not None:
             left = deadline - self._clock.now().monotonic

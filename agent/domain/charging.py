@@ -8,7 +8,7 @@ from agent.domain import announcing, signals
 from agent.domain.messages import Change, DisableEnergy, Record
 from agent.domain.outcomes import EventKind, Signal, StopReason
 from agent.domain.sessions import add_reading, end, request_stop
-from agent.domain.station import Claim, Evse, Pending
+from agent.domain.station import Claim, Evse, Pending, record_at
 from agent.domain.uid import Uid
 
 if TYPE_CHECKING:
@@ -24,23 +24,37 @@ def is_running(evse: Evse) -> bool:
 
 
 def on_meter(turn: Turn, reading: MeterRead) -> None:
-    """Take a reading; it becomes durable at most every `meter_every`."""
+    """Take a reading."""
     evse = turn.change(reading.evse_uid, wh=reading.wh)
-    before = evse.session
-    if before is None:
+    if evse.session is None:
         return
-    session = measure(turn, before, reading.wh)
-    moved = session.energy_wh != before.energy_wh
-    turn.change(evse.uid, session=session)
-    now = turn.now.monotonic
-    if moved and now >= evse.reported_at + turn.settings.report_every:
-        turn.change(evse.uid, recorded_at=now, reported_at=now)
-        turn.do(Record(Change.UPDATE, session))
-    elif moved and now >= evse.recorded_at + turn.settings.meter_every:
-        turn.change(evse.uid, recorded_at=now)
-        turn.do(Record(Change.READING, session))
+    session = measure(turn, evse.session, reading.wh)
+    evse = turn.change(evse.uid, session=session)
     if session.is_capped:
-        stop(turn, turn.evses[evse.uid], StopReason.DEAUTHORIZED)
+        stop(turn, evse, StopReason.DEAUTHORIZED)
+
+
+def record_due(turn: Turn) -> None:
+    """Write energy down at most every `meter_every`, tell it every `report_every`."""
+    now = turn.now.monotonic
+    for evse in turn.evses.values():
+        due_at, session = record_at(evse, turn.settings), evse.session
+        if session is None or due_at is None or due_at > now:
+            continue
+        told = session.energy_wh != evse.reported_wh
+        if told and evse.reported_at + turn.settings.report_every <= now:
+            record(turn, evse, session, Change.UPDATE)
+        else:
+            record(turn, evse, session, Change.READING)
+
+
+def record(turn: Turn, evse: Evse, session: Session, change: Change) -> None:
+    """Make a running session's energy durable, and with UPDATE report it."""
+    now, energy_wh = turn.now.monotonic, session.energy_wh
+    turn.change(evse.uid, recorded_at=now, recorded_wh=energy_wh)
+    if change is Change.UPDATE:
+        turn.change(evse.uid, reported_at=now, reported_wh=energy_wh)
+    turn.do(Record(change, session))
 
 
 def measure(turn: Turn, session: Session, register_wh: int) -> Session:

@@ -182,6 +182,10 @@ class Reloaded(Struct, frozen=True):
     """The settings are new: what was granted at a reader that is gone has no place."""
 
 
+class Closing(Struct, frozen=True):
+    """The station is about to stop: nobody waits for an answer any more."""
+
+
 class Tick(Struct, frozen=True):
     """Time passed; sent when `next_deadline` is due."""
 
@@ -205,6 +209,7 @@ Input = (
     | EnergyDisabled
     | DisableFailed
     | Reloaded
+    | Closing
     | Tick
 )
 

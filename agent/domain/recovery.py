@@ -69,7 +69,10 @@ def _reconcile(turn: Turn, evse: Evse, session: Session, found: ChargerFound) ->
 def _go_on(turn: Turn, evse: Evse, session: Session) -> None:
     now = turn.now.monotonic
     card = Uid(session.card)
-    turn.change(evse.uid, served_by=card, recorded_at=now, reported_at=now)
+    evse = turn.change(evse.uid, served_by=card, reported_at=now)
+    if session.energy_wh != evse.recorded_wh:
+        # What the register counted in the dark must not be lost in the next one.
+        charging.record(turn, evse, session, Change.READING)
     turn.do(EnableEnergy(evse.uid, session.id))
     turn.emit(
         EventKind.SESSION_RECOVERED,

@@ -55,7 +55,9 @@ def start(  # noqa: PLR0913 - who, where, by what right, and since when
         served_by=claim.uid,
         verify_at=_verify_at(turn, allow, from_grant=from_grant),
         recorded_at=turn.now.monotonic,
+        recorded_wh=session.energy_wh,
         reported_at=turn.now.monotonic,
+        reported_wh=session.energy_wh,
     )
     turn.lock(claim)
     turn.do(Record(Change.START, session), EnableEnergy(evse.uid, session.id))

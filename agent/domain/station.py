@@ -18,6 +18,8 @@ from agent.domain.uid import Uid  # noqa: TC001 - msgspec reads it
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from agent.domain.settings import Settings
+
 
 class Claim(Struct, frozen=True, kw_only=True):
     """A tap that still waits for its outcome."""
@@ -75,12 +77,12 @@ class Evse(Struct, frozen=True, kw_only=True):
     """One EVSE as far as it is known.
 
     `reachable` is False until its charger was found. `plugged_at` is monotonic, and
-    so are `recorded_at` and `reported_at`: when the session's reading last became
-    durable, and when it was last reported. `served_by` is the card under which the
-    vehicle plugged in has had a session, `drawing` says that it takes energy.
-    `verify_at` (monotonic) is when the session's unknown card is asked about next,
-    None once somebody was heard. `ended_at` is where a session that is being stopped
-    has ended unseen, if the register does not know better.
+    so are `recorded_at` and `reported_at`: when the session's energy last became
+    durable, and when it was last reported; `…_wh` is how much that was. `served_by`
+    is the card under which the vehicle plugged in has had a session, `drawing` says
+    that it takes energy. `verify_at` (monotonic) is when the session's unknown card is
+    asked about next, None once somebody was heard. `ended_at` is where a session that
+    is being stopped has ended unseen, if the register does not know better.
     """
 
     uid: str
@@ -95,7 +97,9 @@ class Evse(Struct, frozen=True, kw_only=True):
     verify_at: timedelta | None = None
     ended_at: Instant | None = None
     recorded_at: timedelta = timedelta()
+    recorded_wh: int = 0
     reported_at: timedelta = timedelta()
+    reported_wh: int = 0
 
 
 class Flash(Struct, frozen=True):
@@ -137,8 +141,15 @@ def restore(evse_uids: Iterable[str], open_sessions: Iterable[Session]) -> Stati
 
 def _restore_evse(uid: str, sessions: dict[str, Session]) -> Evse:
     session = sessions.get(uid)
-    verify_at = timedelta() if session is not None and session.flagged else None
-    return Evse(uid=uid, session=session, verify_at=verify_at)
+    if session is None:
+        return Evse(uid=uid)
+    return Evse(
+        uid=uid,
+        session=session,
+        verify_at=timedelta() if session.flagged else None,
+        recorded_wh=session.energy_wh,
+        reported_wh=session.energy_wh,
+    )
 
 
 def unreachable(station: Station) -> Station:
@@ -153,7 +164,20 @@ def unreachable(station: Station) -> Station:
     )
 
 
-def next_deadline(station: Station) -> timedelta | None:
+def record_at(evse: Evse, settings: Settings) -> timedelta | None:
+    """When (monotonic) the session's energy is written down or told, if it moved."""
+    session = evse.session
+    if session is None or session.stop_reason is not None:
+        return None
+    moments = []
+    if session.energy_wh != evse.recorded_wh:
+        moments.append(evse.recorded_at + settings.meter_every)
+    if session.energy_wh != evse.reported_wh:
+        moments.append(evse.reported_at + settings.report_every)
+    return min(moments, default=None)
+
+
+def next_deadline(station: Station, settings: Settings) -> timedelta | None:
     """When (monotonic) the machine next wants a Tick, None if only events matter."""
     moments = (
         *(check.deadline for check in station.checks.values()),
@@ -161,6 +185,7 @@ def next_deadline(station: Station) -> timedelta | None:
         *(grant.expires for grant in station.grants),
         *(flash.until for flash in station.flashes.values()),
         *(evse.verify_at for evse in station.evses.values() if evse.reachable),
+        *(record_at(evse, settings) for evse in station.evses.values()),
         station.signals_change_at,
     )
     return min((moment for moment in moments if moment is not None), default=None)

@@ -23,6 +23,7 @@ from agent.domain.messages import (
     ChargerFaulted,
     ChargerFound,
     ChargerLost,
+    Closing,
     Context,
     DisableFailed,
     Effect,
@@ -58,6 +59,7 @@ def step(
     taps.expire_checks(turn)
     verification.verify_due(turn)
     _handle(turn, message)
+    charging.record_due(turn)
     signals.lose_patience(turn)
     signals.settle(turn)
     return turn.station(), turn.effects
@@ -73,6 +75,8 @@ def _handle(turn: Turn, message: Input) -> None:  # noqa: C901, PLR0912 - one li
             turn.fields.pop((reader, slot), None)
         case Answered():
             taps.on_answered(turn, message)
+        case Closing():
+            taps.give_up_all(turn)
         case UpstreamUp():
             verification.on_upstream_up(turn)
         case Withdraw():

@@ -78,6 +78,12 @@ def expire_checks(turn: Turn) -> None:
             give_up(turn, tap_id)
 
 
+def give_up_all(turn: Turn) -> None:
+    """Let the offline rules decide about every card that is being asked about."""
+    for tap_id in list(turn.checks):
+        give_up(turn, tap_id)
+
+
 def give_up(turn: Turn, tap_id: str) -> None:
     """Let the offline rules decide about a card that is being asked about."""
     _conclude(turn, tap_id, NoAnswer("no answer before the deadline"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from agent.domain import charging, grants
-from agent.domain.messages import Change, Record, Revalidate
+from agent.domain.messages import Change, Revalidate
 from agent.domain.outcomes import AuthMethod, EventKind, StopReason
 from agent.domain.sessions import cap
 from agent.domain.settings import VERIFY_EVERY, LateRefusal
@@ -110,8 +110,8 @@ def _cap(turn: Turn, evse: Evse, session: Session) -> None:
     if session.energy_cap_wh is not None:
         return
     capped = cap(session, turn.settings.late_refusal_cap_wh, turn.now)
-    turn.change(evse.uid, session=capped)
-    turn.do(Record(Change.UPDATE, capped))
+    evse = turn.change(evse.uid, session=capped)
+    charging.record(turn, evse, capped, Change.UPDATE)
     turn.emit(
         EventKind.SESSION_CAPPED,
         evse_uid=evse.uid,

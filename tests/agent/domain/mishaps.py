@@ -16,7 +16,8 @@ from agent.domain.messages import (
     VehicleConnected,
     VehicleDisconnected,
 )
-from tests.agent.domain.histories import READERS, Drivers, cards, evses, readers, seldom
+from tests.agent.domain.histories import Drivers
+from tests.agent.domain.world import READERS, cards, evses, readers, seldom
 
 STEPS = {"a day back": timedelta(days=-1), "an hour on": timedelta(hours=1)}
 OTHER_READERS = [READERS, {"left": ("E1", "E3")}, {"right": ("E1", "E2", "E3")}]

@@ -213,13 +213,19 @@ class Shell:
 
     # ---- time and power
 
+    def deadline(self) -> timedelta | None:
+        """Say when the machine next wants a Tick."""
+        return next_deadline(self.station, self.settings)
+
     def pass_time(self, by: timedelta) -> None:
         """Let time pass, with a Tick whenever the machine wants one."""
         until = self.clock.monotonic + by
-        while (due := next_deadline(self.station)) is not None and due <= until:
+        while (
+            due := next_deadline(self.station, self.settings)
+        ) is not None and due <= until:
             self.clock.move_to(due)
             self.send(Tick())
-            left = next_deadline(self.station)
+            left = next_deadline(self.station, self.settings)
             assert left is None or left > self.clock.monotonic, "a deadline that sticks"
         self.clock.move_to(until)
         self.ledger.check_signals(self.station, self.clock.now())

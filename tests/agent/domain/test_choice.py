@@ -6,7 +6,7 @@ import pytest
 
 from agent.domain.settings import Select
 from agent.domain.tokens import Verdict, WhitelistType
-from tests.agent.domain.story import TWO_EVSES, Story
+from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, Story
 from tests.fakes.cards import token_of
 
 NEVER = token_of("A", WhitelistType.NEVER)
@@ -234,3 +234,38 @@ def test_grant_floats_over_an_evse_that_was_busy_at_the_tap() -> None:
     story.unplug("E1")
     story.plug("E1")
     assert story.told("B") == ["granted", "started E1"]
+
+
+# ---- somebody else's vehicle
+
+
+def test_card_waits_for_its_own_plug_in_beside_a_vehicle_that_was_served() -> None:
+    """A has charged and is still plugged in; B taps first and plugs in at E2."""
+    story = Story(TWO_EVSES)
+    story.charge("A", "E1")
+    story.tap("A")
+    story.tap("B")
+    assert story.told("B") == ["granted"]
+    story.plug("E2")
+    assert story.told("B") == ["granted", "started E2"]
+
+
+def test_card_that_was_asked_about_waits_beside_a_vehicle_that_was_served() -> None:
+    """The same when its backend has to be asked."""
+    story = Story(TWO_EVSES, cards={"B": token_of("B", WhitelistType.NEVER)})
+    story.charge("A", "E1")
+    story.tap("A")
+    story.tap("B")
+    story.answer("B")
+    assert story.told("B") == ["granted"]
+
+
+def test_card_goes_on_with_its_own_vehicle_after_a_restart() -> None:
+    """Whose vehicle it is does not depend on the power."""
+    story = Story(TWO_EVSES)
+    story.charge("A", "E1")
+    story.restart()
+    story.tap("A")
+    story.pass_time(LOCKOUT_S)
+    story.tap("A")
+    assert story.told("A") == ["started E1", "stopped E1", "started E1"]

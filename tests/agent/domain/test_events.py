@@ -191,3 +191,35 @@ def test_ignored_tap_says_so() -> None:
     event = _the(story, EventKind.TAP_IGNORED)
     assert (event.reader, event.uid, event.tap_id) == ("front", uid_of("A"), "T3")
     assert event.decided_by is DecidedBy.LOCAL
+
+
+def test_end_of_a_bound_grant_names_its_evse_and_its_method() -> None:
+    """However it ends."""
+    story = Story()
+    story.tap("A")
+    story.pass_time(60)
+    story.tap("A")
+    story.withdraw()
+    story.tap("A")
+    story.pass_time(LOCKOUT_S)
+    story.tap("A")
+    ends = [event for event in story.events if event.grant_id]
+    assert [event.outcome for event in ends] == ["timed_out", "withdrawn", "withdrawn"]
+    for event in ends:
+        assert (event.evse_uid, event.auth_method) == ("E1", AuthMethod.WHITELIST)
+
+
+def test_events_of_a_recovered_session_name_its_card_and_reader() -> None:
+    """Its charger fails, and its register lies."""
+    story = charging()
+    story.pass_time(60)
+    story.meter(1500)
+    story.obedient = False
+    story.restart()
+    story.meter(0)
+    story.disobey()
+    kinds = (EventKind.CHARGER_FAILED, EventKind.METER_IMPLAUSIBLE)
+    told = [event for event in story.events if event.kind in kinds]
+    assert len(told) == 2
+    for event in told:
+        assert (event.reader, event.uid) == ("front", uid_of("A"))

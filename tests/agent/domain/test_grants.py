@@ -145,3 +145,15 @@ def test_two_deadlines_in_one_late_step_start_two_sessions() -> None:
     story.shell.clock.move(timedelta(seconds=3))
     story.shell.send(Tick())
     assert len({row.id for row in story.rows}) == 2
+
+
+def test_grant_takes_the_vehicle_of_a_charger_found_delivering() -> None:
+    """It is switched off, and then the grant is used."""
+    story = Story()
+    story.tap("A")
+    story.lose()
+    box = story.shell.boxes["E1"]
+    box.connected = box.enabled = box.runaway = True
+    story.find()
+    assert story.told("A") == ["granted", "started E1"]
+    assert story.enabled()

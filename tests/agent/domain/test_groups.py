@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.domain.messages import Revalidate
+from agent.domain.outcomes import Signal
 from agent.domain.tokens import Answer, Token, Verdict, WhitelistType
 from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, Story
 from tests.fakes.cards import token_of, uid_of
@@ -282,3 +283,16 @@ def test_first_of_several_colleagues_is_stopped() -> None:
     story.tap("C")
     assert story.ends == ["E1 local"]
     assert story.enabled("E2")
+
+
+@pytest.mark.parametrize("free", [True, False], ids=["granted", "charging"])
+def test_blocked_colleague_is_refused_where_tapping_does_not_stop(free: bool) -> None:  # noqa: FBT001 - a table
+    """Nobody is shown green light for a card that may not charge."""
+    cards = {"A": _fleet("A"), "B": replace(_fleet("B"), valid=False)}
+    story = Story(cards=cards, tap_to_stop=False)
+    if not free:
+        story.plug()
+    story.tap("A")
+    story.tap("B")
+    assert story.told("B") == ["refused invalid"]
+    assert story.signal() is Signal.REFUSED

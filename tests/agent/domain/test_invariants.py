@@ -18,7 +18,6 @@ from agent.domain.messages import (
     VehicleConnected,
     VehicleDisconnected,
 )
-from agent.domain.station import next_deadline
 from agent.domain.timeline import correct, waits_for_time
 from tests.agent.domain.histories import Backends
 from tests.agent.domain.mishaps import Mishaps
@@ -55,7 +54,7 @@ class StationMachine(Backends, Mishaps):
         self.obey_unless_slow()
 
     def _check_nothing_is_left(self) -> None:
-        assert next_deadline(self.shell.station) is None
+        assert self.shell.deadline() is None
         assert not self.shell.ledger.open_taps
         assert not self.shell.ledger.open_grants
         known = self.shell.ledger.known.values()

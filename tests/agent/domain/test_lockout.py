@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from agent.domain.tokens import WhitelistType
-from tests.agent.domain.story import TWO_EVSES, Story
+from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, Story
 from tests.fakes.cards import token_of
 
 NEVER = token_of("A", WhitelistType.NEVER)
@@ -109,3 +109,66 @@ def test_lockout_holds_at_one_reader_only() -> None:
     story.tap("A", "left")
     story.tap("A", "right")
     assert story.told("A") == ["started E1", "started E2"]
+
+
+# ---- nobody is locked out
+
+
+def test_dead_charger_does_not_lock_its_card_out() -> None:
+    """Its stop was told; the card may charge at another EVSE."""
+    story = Story(TWO_EVSES)
+    story.charge("A", "E1")
+    story.obedient = False
+    story.tap("A")
+    story.disobey("E1")
+    story.obedient = True
+    story.pass_time(LOCKOUT_S)
+    story.plug("E2")
+    story.tap("A")
+    assert story.told("A") == ["started E1", "stopped E1", "started E2"]
+
+
+@pytest.mark.parametrize("after_s", [1, 61])
+def test_card_works_again_as_soon_as_its_grant_has_ended(after_s: float) -> None:
+    """The lockout of a grant does not outlive the grant."""
+    story = Story(connection_timeout=timedelta(seconds=60))
+    story.tap("A")
+    story.pass_time(after_s)
+    story.withdraw()
+    story.tap("A")
+    assert story.told("A")[-1] == "granted"
+
+
+def test_time_out_within_the_lockout() -> None:
+    """The card works again at once."""
+    story = Story(connection_timeout=timedelta(seconds=3))
+    story.tap("A")
+    story.pass_time(3)
+    story.tap("A")
+    assert story.told("A") == ["granted", "timed_out", "granted"]
+
+
+# ---- cards that lie on a reader through a restart
+
+
+@pytest.mark.parametrize("lockout_s", [0, 5])
+def test_card_lying_on_a_reader_that_opens_late(lockout_s: float) -> None:
+    """However long the reader takes to open, and without any lockout, too."""
+    story = Story(stop_lockout=timedelta(seconds=lockout_s))
+    story.plug()
+    story.lay("A")
+    story.pass_time(60)
+    story.restart()
+    story.pass_time(60)
+    story.lay("A", lying=True)
+    assert story.told("A") == ["started E1", "ignored lockout"]
+    assert story.enabled()
+
+
+def test_card_laid_on_during_a_restart_starts() -> None:
+    """It has no session, so that it can only mean one."""
+    story = Story()
+    story.plug()
+    story.restart()
+    story.lay("A", lying=True)
+    assert story.told("A") == ["started E1"]

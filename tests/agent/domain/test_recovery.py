@@ -57,7 +57,8 @@ def test_73_cut_while_charging() -> None:
     assert session.id == story.rows[0].id
     assert session.energy_wh == 900
     assert story.events[-1].kind is EventKind.SESSION_RECOVERED
-    assert story.trail == ["enable E1", "session.recovered"]
+    assert story.trail == ["record reading E1", "enable E1", "session.recovered"]
+    assert story.rows[0].energy_wh == 900
 
 
 def test_74_cut_between_the_decision_to_stop_and_the_end() -> None:
@@ -185,6 +186,7 @@ def test_session_survives_a_lost_link() -> None:
     story = _charging()
     story.lose()
     story.pass_time(600)
+    story.shell.effects.clear()
     story.find()
     assert story.enabled()
     assert story.ends == []

@@ -237,3 +237,23 @@ def test_every_signal_is_tested() -> None:
         Signal.LOCKED,
         Signal.ERROR,
     }
+
+
+# ---- what time alone changes
+
+
+def test_vehicle_that_waits_too_long_invites_nobody() -> None:
+    """The reader stops asking for a card when a card would do nothing there."""
+    story = Story(TWO_EVSES)
+    story.plug("E1")
+    assert story.signal() is Signal.LOCKED
+    story.pass_time(300)
+    assert story.signal() is Signal.READY
+
+
+def test_granted_card_at_a_faulted_evse_is_shown() -> None:
+    """Where faults are ignored the reader works, and says so."""
+    story = Story(ignore_faults=True)
+    story.fault()
+    story.tap("A")
+    assert story.signal() is Signal.ACCEPTED

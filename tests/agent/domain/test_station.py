@@ -19,7 +19,7 @@ from agent.domain.messages import (
     VehicleDisconnected,
 )
 from agent.domain.signals import PATIENCE, VERDICT_LASTS
-from agent.domain.station import Station, next_deadline, restore, unreachable
+from agent.domain.station import Station, restore, unreachable
 from agent.domain.step import step
 from agent.domain.tokens import WhitelistType
 from tests.agent.domain.story import TWO_EVSES, Story
@@ -76,18 +76,18 @@ def test_next_deadline_is_the_earliest() -> None:
     """Checks, grants and signals want a Tick; sessions and lockouts do not."""
     story = _busy()
     now, settings = story.shell.clock.monotonic, story.shell.settings
-    assert next_deadline(story.shell.station) == now + PATIENCE
+    assert story.shell.deadline() == now + PATIENCE
     story.pass_time(PATIENCE.total_seconds())
-    assert next_deadline(story.shell.station) == now + settings.deadline
+    assert story.shell.deadline() == now + settings.deadline
     story.pass_time(2)
     decided_at = now + settings.deadline
-    assert next_deadline(story.shell.station) == decided_at + VERDICT_LASTS
+    assert story.shell.deadline() == decided_at + VERDICT_LASTS
     story.pass_time(3)
     granted_at = now - timedelta(seconds=1)
     expires = granted_at + settings.connection_timeout
-    assert next_deadline(story.shell.station) == expires
+    assert story.shell.deadline() == expires
     story.pass_time(3600)
-    assert next_deadline(story.shell.station) is None
+    assert story.shell.deadline() is None
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from agent.domain.messages import (
-    ChargerFaulted,
-)
+from agent.domain.messages import ChargerFaulted, ChargerLost, EnergyDisabled
 from agent.domain.uid import Uid
-from tests.agent.domain.story import TWO_EVSES, Story, charging
+from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, Story, charging
 
 
 def test_stop_is_recorded_before_energy_is_cut() -> None:
@@ -177,3 +175,46 @@ def test_tap_while_the_session_is_being_stopped() -> None:
     outcomes = ["started E1", "ignored already_in_process", "stopped E1"]
     assert story.told("A") == outcomes
     assert len(story.rows) == 1
+
+
+# ---- energy and the end of a session
+
+
+def test_older_command_does_not_end_a_younger_session() -> None:
+    """Each confirmation closes the session that it was for."""
+    story = charging()
+    story.obedient = False
+    story.shell.boxes["E1"].connected = False
+    story.shell.boxes["E1"].enabled = False
+    story.restart()
+    story.obey()
+    story.shell.send(ChargerLost("E1"))
+    story.find()
+    story.plug()
+    story.tap("B")
+    story.pass_time(LOCKOUT_S)
+    story.tap("B")
+    story.shell.send(EnergyDisabled("E1", "S1", 1000))
+    story.shell.send(EnergyDisabled("E1", None, 1000))
+    assert story.told("B") == ["started E1"]
+    assert [row.is_open for row in story.rows] == [False, True]
+    story.obedient = True
+    story.obey()
+    assert story.told("B") == ["started E1", "stopped E1"]
+
+
+def test_session_is_open_until_its_last_command_was_obeyed() -> None:
+    """Start, stop, link lost and found, all before a slow charger did anything."""
+    story = Story()
+    story.obedient = False
+    story.plug()
+    story.tap("A")
+    story.withdraw()
+    story.lose()
+    story.find()
+    assert story.shell.boxes["E1"].commands
+    assert [row.is_open for row in story.rows] == [True]
+    while story.shell.boxes["E1"].commands:
+        story.shell.obey("E1")
+    assert [row.is_open for row in story.rows] == [False]
+    assert not story.enabled()

@@ -207,3 +207,26 @@ def test_80_clock_jumps_while_a_grant_waits() -> None:
     story.shell.clock.set_wall(timedelta(days=-2))
     story.pass_time(1)
     assert story.told("A") == ["granted", "timed_out"]
+
+
+def test_stop_that_nobody_saw_is_dated_like_its_end() -> None:
+    """A session does not end before it was stopped."""
+    story = charging()
+    story.pass_time(60)
+    story.meter(1500)
+    story.shell.boxes["E1"].connected = False
+    story.restart()
+    (row,) = story.rows
+    assert row.stop_at == row.ended_at == row.meter_at
+
+
+def test_end_is_the_last_update_although_the_clock_was_ahead() -> None:
+    """A moment of a clock that was wrong is not later than one that is right."""
+    story = Story()
+    story.shell.clock.lose_the_time(timedelta(hours=2))
+    story.charge("A")
+    story.shell.clock.learn_the_time()
+    story.pass_time(3600)
+    story.unplug()
+    dated = correct(story.rows[0], story.shell.clock.bases)
+    assert dated.updated_at.wall == story.shell.clock.truth

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from agent.domain.messages import Revalidate
 from agent.domain.outcomes import AuthMethod, EventKind, StopReason
-from agent.domain.policy import Modes, OfflineMode
-from agent.domain.settings import LateRefusal, Owner
+from agent.domain.settings import LateRefusal
 from agent.domain.tokens import (
     Answer,
     Misconfigured,
@@ -18,7 +16,7 @@ from agent.domain.tokens import (
     WhitelistType,
 )
 from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, TWO_READERS, Readers, Story
-from tests.fakes.cards import token_of, uid_of
+from tests.fakes.cards import token_of
 
 ALLOWED = token_of("A", WhitelistType.ALLOWED)
 OFFLINE = token_of("A", WhitelistType.ALLOWED_OFFLINE)
@@ -38,21 +36,6 @@ def _offline(readers: Readers = TWO_READERS, **rules: object) -> Story:
     story.tap("A", next(iter(readers)))
     story.pass_time(2)
     assert story.told("A") == ["started E1"]
-    return story
-
-
-def _unknown(**rules: object) -> Story:
-    """Tell of a card in no list that policy lets charge while nobody answers."""
-    story = Story(
-        cards={"X": None},
-        modes=Modes(offline=OfflineMode.ALLOW_UNKNOWN),
-        unknown_owner=Owner("cpo", "SE", "ABC"),
-        **rules,
-    )
-    story.plug()
-    story.tap("X")
-    story.no_answer("X")
-    assert story.told("X") == ["started E1"]
     return story
 
 
@@ -265,53 +248,3 @@ def test_grants_of_other_cards_are_not_concerned() -> None:
     story.verify("A", Verdict.BLOCKED)
     story.plug("E1")
     assert story.told("B") == ["granted", "started E1"]
-
-
-# ---- unknown cards
-
-
-def test_64_unknown_card_is_verified_when_the_upstream_is_back() -> None:
-    """It is asked about as what it is: a card in no list, at its EVSE."""
-    story = _unknown()
-    story.upstream_up()
-    assert story.verified == [Revalidate(uid_of("X"), None, ("E1",))]
-    story.verify("X", Verdict.UNKNOWN)
-    assert story.ends == ["E1 deauthorized"]
-
-
-def test_64_unknown_card_is_verified_once_it_was_heard_of() -> None:
-    """An answer ends the asking, and no answer does not."""
-    story = _unknown()
-    for reply in NO_ANSWERS:
-        story.upstream_up()
-        story.reply_behind("X", reply)
-    story.upstream_up()
-    story.verify("X")
-    story.upstream_up()
-    assert len(story.verified) == 3
-    assert story.enabled()
-
-
-def test_64_unknown_card_is_verified_after_a_restart() -> None:
-    """The mark is kept with the session."""
-    story = _unknown()
-    story.restart()
-    story.upstream_up()
-    assert story.verified[-1] == Revalidate(uid_of("X"), None, ("E1",))
-    story.verify("X", Verdict.BLOCKED)
-    assert story.ends == ["E1 deauthorized"]
-
-
-def test_64_unknown_card_that_has_gone_is_not_verified() -> None:
-    """Its session is over; there is nothing to decide."""
-    story = _unknown()
-    story.unplug()
-    story.upstream_up()
-    assert story.verified == []
-
-
-def test_listed_cards_are_not_verified_when_the_upstream_is_back() -> None:
-    """The list has spoken for them."""
-    story = _offline()
-    story.upstream_up()
-    assert story.verified == []

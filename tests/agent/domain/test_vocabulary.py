@@ -86,8 +86,8 @@ def _master(deeds: Deeds) -> Story:
     return _told(deeds, Story(cards=cards, master_group="BOSS"))
 
 
-def _numbers(*numbers: str, **rules: int) -> Story:
-    story = Story(**rules)
+def _numbers(*numbers: str, max_refusals: int = 10) -> Story:
+    story = Story(max_refusals=max_refusals)
     for number in numbers:
         story.present(Uid(number), BLOCKED)
     return story
@@ -112,8 +112,8 @@ def _withdrawn(reason: StopReason) -> Story:
 
 
 SCENES: list[Callable[[], Story]] = [
-    *(lambda verdict=verdict: _asked(verdict) for verdict in Verdict),  # type: ignore[misc] # binds the verdict of the moment
-    *(lambda way=way: _late(way) for way in LateRefusal),  # type: ignore[misc] # same
+    *(lambda verdict=verdict: _asked(verdict) for verdict in Verdict),
+    *(lambda way=way: _late(way) for way in LateRefusal),
     lambda: _asked(Verdict.ALLOWED, "E9"),
     lambda: _told("tap B, wait 1, tap N, misconfigured N"),
     lambda: _told("tap N, tap N, wait 2"),

@@ -48,10 +48,12 @@ max_wait = "0s"  # Nobody may have set the clock of a machine that tries this.
 
 [[evse]]
 uid = "SE*ABC*E1"
+max_power_w = 1000000000000  # Hours pass in moments here.
 charger = { driver = "simulated", control = "evse1.ctl", log = "evse1.jsonl" }
 
 [[evse]]
 uid = "SE*ABC*E2"
+max_power_w = 1000000000000  # Hours pass in moments here.
 charger = { driver = "simulated", control = "evse2.ctl", log = "evse2.jsonl" }
 
 [[reader]]

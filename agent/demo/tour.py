@@ -80,12 +80,12 @@ ALWAYS: Final = (
     Step(
         "an hour passes at 7.4 kW",
         _charge_for_an_hour,
-        shows(E1, vehicle="connected", at_least_wh=HOUR_WH),
+        shows(E1, vehicle="charging", at_least_wh=HOUR_WH),
     ),
     Step(
         "the power fails in the middle of it",
         _fail_power,
-        shows(E1, vehicle="connected", at_least_wh=HOUR_WH),
+        shows(E1, vehicle="charging", at_least_wh=HOUR_WH),
     ),
 )
 ALLOWED: Final = (
@@ -210,7 +210,7 @@ OFFLINE: Final = (
     Step(
         "an hour passes at 7.4 kW",
         _charge_for_an_hour,
-        shows(E1, vehicle="connected", at_least_wh=HOUR_WH),
+        shows(E1, vehicle="charging", at_least_wh=HOUR_WH),
     ),
     Step(
         "Cleo taps again",

@@ -12,6 +12,7 @@ from agent import registry
 from agent.actuators import ChargerPort, IndicatorPort
 from agent.authorizer import Authorizer
 from agent.card_readers import CardDesk, ReaderPort
+from agent.concealment import ConcealedGroups
 from agent.domain.messages import UpstreamUp
 from agent.errors import AgentError, StoreFailedError
 from agent.events import EventLog
@@ -144,13 +145,14 @@ class Assembly:
         )
         self.chargers: dict[str, ChargerPort] = {}
         self.indicators: dict[str, IndicatorPort] = {}
+        groups = ConcealedGroups(self.authorizer.ask, self.keys.group)
         self.runner = StationRunner(
-            settings=config.settings(),
+            settings=groups.settings(config.settings()),
             clock=self.clock,
             journal=self.journal,
             room=self.reserve,
             chargers=self.chargers,
-            ask=self.authorizer.ask,
+            ask=groups.ask,
             show=self._show,
             publish=self.events.publish,
             on_recorded=self._on_recorded,

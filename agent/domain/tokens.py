@@ -31,7 +31,8 @@ class Token(Struct, frozen=True, kw_only=True):
     """A Token as the whitelist or an answer gives it.
 
     `upstream` names the connection it came from. `uid` is spelled as the eMSP
-    spells it, for sending back; compare cards by `Uid`, never by this field.
+    spells it, for sending back; compare cards by `Uid`, never by this field. Once a
+    token has come in, its `group_id` is a keyed hash, good for comparing only.
     """
 
     upstream: str

@@ -77,6 +77,7 @@ class CardKeys:
     def __init__(self, key: bytes) -> None:
         self._lookup = blake2b(key=key, digest_size=16, person=b"lookup")
         self._fingerprint = blake2b(key=key, digest_size=4, person=b"fingerprint")
+        self._group = blake2b(key=key, digest_size=8, person=b"group")
 
     @property
     def check_value(self) -> int:
@@ -91,6 +92,12 @@ class CardKeys:
         state.update(f"{token_type.value}\0{uid_value}".encode())
         high, low = _TWO_INT64.unpack(state.digest())
         return high, low
+
+    def group(self, group_id: str) -> str:
+        """Hash a group's id, which may be a card's number; in any case the same."""
+        state = self._group.copy()
+        state.update(group_id.casefold().encode())
+        return state.hexdigest()
 
     def fingerprint(self, uid: Uid) -> str:
         """Eight hex digits by which people tell cards apart in logs."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from agent.domain.tokens import Token, TokenType, WhitelistType
 from agent.domain.uid import Uid, respell, spelling_of
 from agent.errors import StoreCorruptError
-from agent.store.masking import forms_of, mask, unmask, veil
+from agent.store.masking import forms_in, mask, unmask, veil
 from agent.store.moments import from_milliseconds, to_milliseconds
 from agent.store.token_schema import SELECT
 
@@ -103,7 +103,8 @@ class TokenCodec:
 
     def _row(self, token: Token) -> Row:
         uid = Uid.parse(token.uid).value
-        forms = forms_of(uid)
+        free_texts = f"{token.contract_id}|{token.visual_number}"
+        forms = forms_in(free_texts, uid)
         high, low = self._keys.lookup(uid, token.type)
         party = (token.upstream, token.country_code, token.party_id)
         return (
@@ -116,7 +117,7 @@ class TokenCodec:
             self._word(token.language) if token.language else None,
             mask(token.contract_id, forms),
             token.visual_number and mask(token.visual_number, forms),
-            token.group_id and mask(token.group_id, forms),
+            token.group_id and self._keys.group(token.group_id),
             to_milliseconds(token.last_updated),
         )
 
@@ -146,7 +147,7 @@ class TokenCodec:
             whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],
             last_updated=from_milliseconds(at),
             visual_number=visual and unmask(visual, uid),
-            group_id=group and unmask(group, uid),
+            group_id=group,
             language=self._text(language) if language else None,
         )
 
@@ -164,7 +165,7 @@ class TokenCodec:
                 party_id=party_id,
                 contract_id=veil(contract_id),
                 visual_number=visual_number and veil(visual_number),
-                group_id=group_id and veil(group_id),
+                group_id=group_id,
                 issuer=self._text(issuer),
                 valid=bool(traits & _VALID_BIT),
                 whitelist=_WHITELIST_TYPES[traits & ~_VALID_BIT],

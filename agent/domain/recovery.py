@@ -106,12 +106,15 @@ def on_reloaded(turn: Turn) -> None:
 def end_orphans(
     evse_uids: Collection[str], sessions: Iterable[Session]
 ) -> list[Record]:
-    """End open sessions that no EVSE can go on with: it is gone, or has another."""
-    taken: set[str] = set()
+    """End open sessions that no EVSE can go on with: it is gone, or has a newer one.
+
+    They come oldest first, and end with their last durable reading.
+    """
+    sessions = list(sessions)
+    newest = {session.evse_uid: session.id for session in sessions}
     records = []
     for session in sessions:
-        if session.evse_uid in evse_uids and session.evse_uid not in taken:
-            taken.add(session.evse_uid)
+        if session.evse_uid in evse_uids and newest[session.evse_uid] == session.id:
             continue
         at = session.meter_at or session.started_at
         if session.stop_reason is None:

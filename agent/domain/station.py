@@ -132,10 +132,13 @@ class Station(Struct, frozen=True, kw_only=True):
 
 
 def restore(evse_uids: Iterable[str], open_sessions: Iterable[Session]) -> Station:
-    """Make the station as it is before any charger was heard."""
+    """Make the station as it is before any charger was heard.
+
+    The sessions come oldest first; of two at one EVSE, only the newest can be true.
+    """
     sessions: dict[str, Session] = {}
     for session in open_sessions:
-        sessions.setdefault(session.evse_uid, session)
+        sessions[session.evse_uid] = session
     return Station(evses={uid: _restore_evse(uid, sessions) for uid in evse_uids})
 
 

@@ -171,11 +171,28 @@ class Backends(Drivers):
     @rule(back=st.integers(1, 4), reply=replies())
     def reply(self, back: int, reply: Callable[[str], Reply]) -> None:
         """A reply to a recent question: in time, late, repeated or unintelligible."""
-        asked = self._questions()[-back:][0]
+        self._answer(self._questions()[-back:][0], reply)
+
+    def _answer(
+        self, asked: AskUpstream | Revalidate, reply: Callable[[str], Reply]
+    ) -> None:
         tap_id = asked.tap_id if isinstance(asked, AskUpstream) else None
         card = next((one for one in GROUPS if uid_of(one) == asked.uid), "?")
         self.shell.send(Answered(tap_id, asked.uid, asked.evse_uids, reply(card)))
         self.obey_unless_slow()
+
+    @precondition(lambda self: self._questions())
+    @rule(reply=replies())
+    def verify(self, reply: Callable[[str], Reply]) -> None:
+        """A late reply about a card that charges, or has charged, without one."""
+        running = [
+            evse.session.card
+            for evse in self.shell.station.evses.values()
+            if evse.session is not None
+        ]
+        asked = [one for one in self._questions() if one.uid.value in running]
+        if asked:
+            self._answer(asked[0], reply)
 
     @rule()
     def upstream_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent.domain.messages import (
@@ -15,9 +16,23 @@ from agent.domain.messages import (
     Withdraw,
     Withdrawn,
 )
-from agent.domain.outcomes import EventKind, Outcome, Signal
+from agent.domain.outcomes import (
+    EventKind,
+    Ignored,
+    Outcome,
+    Refusal,
+    Signal,
+    StopReason,
+)
 from agent.domain.tokens import Answer, Verdict
-from tests.agent.domain.oracle import Heard, expected_signal, may_stop
+from tests.agent.domain.oracle import (
+    Heard,
+    expected_signal,
+    is_available,
+    may_be_deauthorized,
+    may_be_ignored,
+    may_stop,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +76,8 @@ class Ledger:
                     self._book_event(effect)
                 case Record(change, session):
                     self._book_record(change, session)
+                    if change is Change.STOP:
+                        self._check_stop(session, message)
                     if change is Change.START:
                         self._check_start(session, after)
                 case EnableEnergy(evse_uid, session_id):
@@ -68,6 +85,7 @@ class Ledger:
                 case Show(reader, signal):
                     self.shown[reader] = signal
         self._check_withdrawn(message, effects)
+        self._check_reasons(before, message, after, effects, now)
         self._check_nothing_is_forgotten(after)
         self._check_sessions(after)
         self._check_grants(after)
@@ -121,6 +139,32 @@ class Ledger:
         ]
         assert len(stopped) == found[0].sessions
 
+    def _check_reasons(
+        self,
+        before: Station,
+        message: Input,
+        after: Station,
+        effects: list[Effect],
+        now: Instant,
+    ) -> None:
+        """Nobody is turned away without a reason that can be seen."""
+        events = [one for one in effects if isinstance(one, Event)]
+        for event in events:
+            if isinstance(event.reason, Ignored) and isinstance(message, CardTapped):
+                assert may_be_ignored(message, event.reason, before, self.settings), (
+                    "a card is locked"
+                )
+            if event.reason is Refusal.NO_EVSE_AVAILABLE:
+                # With a limit, what was plugged in may have become too old meanwhile.
+                assert self.settings.plug_in_timeout != timedelta() or not any(
+                    is_available(after, self.settings, str(event.reader), uid, now)
+                    for uid in self._places(before, event)
+                ), "a free EVSE was kept from a card"
+
+    def _places(self, before: Station, event: Event) -> tuple[str, ...]:
+        check = before.checks.get(event.tap_id or "")
+        return check.evse_uids if check else self.settings.readers[str(event.reader)]
+
     # ---- what came out
 
     def _book_event(self, event: Event) -> None:
@@ -160,6 +204,10 @@ class Ledger:
         if change in (Change.STOP, Change.END):
             assert session.stop_reason is not None
         self.known[session.id] = session
+
+    def _check_stop(self, session: Session, message: Input) -> None:
+        if session.stop_reason is StopReason.DEAUTHORIZED:
+            assert may_be_deauthorized(session, message), "nobody was asked about it"
 
     def _check_start(self, session: Session, station: Station) -> None:
         settings = self.settings

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.domain.outcomes import Signal
+from agent.domain.messages import Answered
+from agent.domain.outcomes import Ignored, Signal
 from agent.domain.tokens import Answer, Token, Verdict, WhitelistType
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from agent.domain.instant import Instant
-    from agent.domain.messages import CardTapped
+    from agent.domain.messages import CardTapped, Input
     from agent.domain.sessions import Session
     from agent.domain.settings import Settings
     from agent.domain.station import Evse, Station
@@ -40,9 +41,9 @@ def may_stop(heard: Heard, session: Session, settings: Settings) -> bool:
     token = heard.token
     if token is None or not token.group_id or not _is_allowed(heard, session.evse_uid):
         return False
-    group = token.group_id.casefold()
-    if settings.master_group and group == settings.master_group.casefold():
+    if _is_of_master(token, settings):
         return True
+    group = token.group_id.casefold()
     mine = f"{token.country_code}*{token.party_id}*{group}"
     theirs = f"{session.token.country_code}*{session.token.party_id}"
     return mine.casefold() == f"{theirs}*{session.group_id}".casefold()
@@ -61,6 +62,58 @@ def _is_allowed(heard: Heard, evse_uid: str) -> bool:
     limit = answer.evse_uids
     here = not limit or evse_uid.casefold() in limit
     return answer.verdict is Verdict.ALLOWED and here
+
+
+def may_be_ignored(
+    tapped: CardTapped, reason: Ignored, before: Station, settings: Settings
+) -> bool:
+    """Whether a tap may be ignored for this reason; the other reasons tell more."""
+    uid = tapped.uid
+    if reason is Ignored.LOCKOUT:
+        in_field = before.fields.get((tapped.reader, tapped.slot)) == uid
+        return in_field or (tapped.reader, uid) in before.locks or tapped.lying
+    if reason is Ignored.ALREADY_IN_PROCESS:
+        if any(check.claim.uid == uid for check in before.checks.values()):
+            return True
+        evses = [before.evses[one] for one in settings.readers[tapped.reader]]
+        stopping = [
+            evse.session
+            for evse in evses
+            if evse.session and evse.session.stop_reason and evse.reachable
+        ]
+        token = tapped.token
+        is_master = token is not None and _is_of_master(token, settings)
+        return is_master or any(session.belongs_to(uid) for session in stopping)
+    return True
+
+
+def _is_of_master(token: Token, settings: Settings) -> bool:
+    master = settings.master_group.casefold()
+    return bool(master) and (token.group_id or "").casefold() == master
+
+
+def is_available(
+    station: Station, settings: Settings, reader: str, evse_uid: str, now: Instant
+) -> bool:
+    """Whether an EVSE could take a session of a card at this reader."""
+    evse = station.evses[evse_uid]
+    waits = _invites(evse, settings, reader, now.monotonic)
+    return (
+        evse.reachable
+        and evse.session is None
+        and (settings.ignore_faults or not evse.fault)
+        and (settings.tap_before_plug or waits)
+        and all(grant.evse_uids != (evse_uid,) for grant in station.grants)
+    )
+
+
+def may_be_deauthorized(session: Session, message: Input) -> bool:
+    """Whether this message can have ended the permission of a running session."""
+    if not isinstance(message, Answered):
+        return session.is_capped
+    answer = message.reply
+    asked = session.belongs_to(message.uid) and session.evse_uid in message.evse_uids
+    return asked and isinstance(answer, Answer) and not answer.allows(session.evse_uid)
 
 
 def expected_signal(

@@ -120,3 +120,25 @@ def test_unknown_card_allowed_by_policy_is_flagged() -> None:
     assert story.told("X") == ["started E1"]
     assert story.rows[0].flagged
     assert (story.rows[0].upstream, story.rows[0].token.party_id) == ("cpo", "ABC")
+
+
+def test_card_that_is_checked_is_not_checked_at_another_reader() -> None:
+    """One question at a time, wherever its driver tries."""
+    story = Story({"left": ("E1",), "right": ("E2",)}, cards={"A": NEVER})
+    story.tap("A", "left")
+    story.tap("A", "right")
+    assert story.told("A") == ["ignored already_in_process"]
+    assert len(story.asked) == 1
+
+
+def test_two_cards_are_checked_at_the_same_time() -> None:
+    """Nobody waits for somebody else's answer, and answers may overtake."""
+    cards = {card: token_of(card, WhitelistType.NEVER) for card in "AB"}
+    story = Story({"front": ("E1", "E2")}, cards=cards)
+    story.tap("A")
+    story.tap("B")
+    story.answer("B")
+    story.answer("A", Verdict.NO_CREDIT)
+    story.plug("E1")
+    assert story.told("B") == ["granted", "started E1"]
+    assert story.told("A") == ["refused no_credit"]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from agent.domain.messages import (
     Tick,
 )
+from agent.domain.outcomes import Signal
 from agent.domain.tokens import WhitelistType
 from tests.agent.domain.story import TWO_EVSES, TWO_READERS, Story
 from tests.fakes.cards import token_of
@@ -157,3 +158,16 @@ def test_grant_takes_the_vehicle_of_a_charger_found_delivering() -> None:
     story.find()
     assert story.told("A") == ["granted", "started E1"]
     assert story.enabled()
+
+
+def test_time_out_is_shown_to_the_driver() -> None:
+    """At the reader where he tapped, and once."""
+    story = Story(TWO_READERS)
+    story.tap("A", "left")
+    story.pass_time(59)
+    assert story.signal("left") is Signal.ACCEPTED
+    story.pass_time(1)
+    assert story.signal("left") is Signal.REFUSED
+    assert story.signal("right") is Signal.READY
+    story.pass_time(2)
+    assert story.signal("left") is Signal.READY

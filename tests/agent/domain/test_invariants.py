@@ -35,6 +35,8 @@ class StationMachine(Backends, Mishaps):
         if not hasattr(self, "shell"):
             return
         self.shell.disk_full = self.slow = False
+        if self.sound:
+            self.shell.clock.learn_the_time()
         self._settle()
         for evse_uid in self.shell.evse_uids:
             if not self.reachable(evse_uid):

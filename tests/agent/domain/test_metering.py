@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.agent.domain.story import Story, charging
+import pytest
+
+from agent.domain.messages import ChargerFound
+from agent.domain.outcomes import EventKind
+from tests.agent.domain.story import LOCKOUT_S, Story, charging
 
 MINUTE = 60
 
@@ -62,3 +66,98 @@ def test_reading_without_a_session_is_only_remembered() -> None:
     story.plug()
     story.tap("A")
     assert story.rows[0].meter_start_wh == 5000
+
+
+# ---- registers that cannot be right
+
+
+@pytest.mark.parametrize(
+    ("wh", "counts"),
+    [
+        (1000 + 367, True),  # 22 kW for a minute
+        (1000 + 367 + 1000, True),  # the register moves in steps
+        (1000 + 367 + 1001, False),
+        (1_000_000, False),
+        (999, False),
+        (0, False),
+    ],
+)
+def test_only_what_can_have_been_delivered_counts(wh: int, counts: bool) -> None:  # noqa: FBT001 - a table
+    """More than the EVSE can deliver, or less than nothing, is flagged and left out."""
+    story = Story(max_power_w={"E1": 22_020})
+    story.meter(1000)
+    story.plug()
+    story.tap("A")
+    story.pass_time(MINUTE)
+    story.meter(wh)
+    session = story.session()
+    assert session is not None
+    assert session.energy_wh == (wh - 1000 if counts else 0)
+    assert session.meter_suspect is not counts
+
+
+def test_suspect_register_is_counted_from_anew() -> None:
+    """Whatever it says after its jump is believed again, and the flag stays."""
+    story = Story(max_power_w={"E1": 22_000})
+    story.meter(1000)
+    story.charge("A")
+    for wh in (1100, 5_000_000, 5_000_200, 7, 107):
+        story.pass_time(MINUTE)
+        story.meter(wh)
+    story.tap("A")
+    (row,) = story.rows
+    assert (row.energy_wh, row.meter_suspect) == (400, True)
+
+
+def test_jump_at_the_end_is_flagged_as_well() -> None:
+    """The reading that the charger gives with its confirmation is no better."""
+    story = Story(max_power_w={"E1": 22_000})
+    story.meter(1000)
+    story.charge("A")
+    story.shell.boxes["E1"].wh = 900_000
+    story.tap("A")
+    (row,) = story.rows
+    assert (row.energy_wh, row.meter_suspect) == (0, True)
+    assert EventKind.METER_IMPLAUSIBLE in [event.kind for event in story.events]
+
+
+def test_what_flowed_while_the_power_was_away_counts() -> None:
+    """The clock may have stood still meanwhile, so that a day is believed."""
+    story = Story(max_power_w={"E1": 22_000})
+    story.meter(1000)
+    story.charge("A")
+    story.shell.boxes["E1"].wh = 1000 + 24 * 22_000
+    story.restart(dark_s=1)
+    session = story.session()
+    assert session is not None
+    assert (session.energy_wh, session.meter_suspect) == (24 * 22_000, False)
+
+
+def test_evse_without_a_limit_of_its_own_has_a_high_one() -> None:
+    """No vehicle draws 400 kW and more."""
+    story = Story(max_power_w={})
+    story.meter(0)
+    story.charge("A")
+    story.pass_time(3600 - LOCKOUT_S)
+    story.meter(401_001)
+    session = story.session()
+    assert session is not None
+    assert session.meter_suspect
+
+
+def test_register_that_comes_later_counts_from_its_first_reading() -> None:
+    """A charger that was found without a register has one now."""
+    story = Story()
+    found = ChargerFound(
+        evse_uid="E1", connected=True, enabled=False, wh=None, fault=None
+    )
+    story.shell.send(found)
+    story.tap("A")
+    assert story.rows[0].meter_start_wh is None
+    story.pass_time(MINUTE)
+    story.meter(5000)
+    story.pass_time(MINUTE)
+    story.meter(5100)
+    session = story.session()
+    assert session is not None
+    assert (session.meter_start_wh, session.energy_wh) == (5000, 100)

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from agent.domain.messages import Change
 from agent.domain.outcomes import EventKind, StopReason
 from agent.domain.recovery import end_orphans
 from agent.domain.sessions import SessionStatus
+from agent.domain.station import restore
 from tests.agent.domain.story import TWO_EVSES, Story
+from tests.fakes.sessions import session_of
 
 
 def _charging() -> Story:
@@ -291,3 +294,11 @@ def test_session_of_a_removed_evse_is_ended() -> None:
     assert record.session.end_estimated
     assert not record.session.is_open
     assert end_orphans(("E1", "E2"), story.rows) == []
+
+
+def test_of_two_open_sessions_at_one_evse_the_newest_goes_on() -> None:
+    """After a salvage, the older one is one whose end was lost."""
+    older, newer = session_of("S1"), session_of("S2")
+    (record,) = end_orphans(["E1"], [older, newer])
+    assert (record.change, record.session.id) == (Change.END, "S1")
+    assert restore(["E1"], [older, newer]).evses["E1"].session == newer

@@ -84,8 +84,8 @@ class Assembly:
         )
         stack.callback(self.whitelist.close)
         journal = self._open(lambda: Journal(state_dir / JOURNAL_FILE))
-        if journal.set_aside is not None:
-            self.health.bad("damaged journal", str(journal.set_aside))
+        if journal.salvage is not None:
+            self.health.bad("damaged journal", str(journal.salvage))
         self.journal = JournalThread(journal)
         stack.push_async_callback(self.journal.close)
 

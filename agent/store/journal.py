@@ -20,6 +20,7 @@ from agent.errors import StoreCorruptError
 from agent.store import database, times
 from agent.store.database import translate_errors
 from agent.store.outbox import Outbox, decode_session
+from agent.store.salvage import repair
 from agent.store.times import Times
 
 if TYPE_CHECKING:
@@ -80,19 +81,15 @@ class Journal:
     """The precious database; every method may block on the disk.
 
     Used from one thread at a time. `read_only` is for looking at it beside the
-    running daemon. `set_aside` names the damaged file that was found instead.
+    running daemon. A damaged one is salvaged: `salvage` says what came of it, at every
+    start until a person has moved the damaged file away, which `set_aside` names.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self.set_aside: Path | None = None
-        try:
-            self._open(read_only=read_only)
-        except StoreCorruptError:
-            if read_only:
-                raise
-            self.set_aside = database.set_aside(path)
-            self._open(read_only=False)
+        self.salvage = None if read_only else repair(path, migrations)
+        self.set_aside = path.with_name(self.salvage.file) if self.salvage else None
+        self._open(read_only=read_only)
 
     def record(self, records: Iterable[tuple[Record, str]]) -> None:
         """Make changes and their reports durable, all of them or none.
@@ -150,7 +147,6 @@ class Journal:
                     connection.execute("PRAGMA synchronous = FULL")
                     # What is deleted is a card number, and is to be gone.
                     connection.execute("PRAGMA secure_delete = ON")
-                    database.check(connection, self.path)
                     database.migrate(connection, migrations, self.path)
             except BaseException:
                 connection.close()

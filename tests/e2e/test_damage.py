@@ -68,17 +68,33 @@ def test_a_damaged_whitelist_allows_nobody_and_lets_everybody_stop(
     assert agent.tap(cards.ALWAYS)["outcome"] == "started"
 
 
-@pytest.mark.parametrize("where", ["head", "body"])
-def test_a_damaged_journal_is_set_aside_loudly(
-    agent: AgentProcess, emsp: ExtrawestServer, where: str
+def test_a_session_is_salvaged_from_a_damaged_journal(
+    agent: AgentProcess, emsp: ExtrawestServer
+) -> None:
+    """With its head gone, SQLite reads nothing; the session goes on, and its end comes."""
+    agent.plug()
+    assert agent.tap(cards.ALWAYS)["outcome"] == "started"
+    agent.wait_for_empty_outbox()
+    agent.terminate()
+    damage(agent.state / JOURNAL, "head")
+    agent.start()
+    agent.expect_log("ERROR", JOURNAL, "salvaged 1 session")
+    assert not agent.ask("status")["healthy"]
+    assert agent.is_energy_on()
+    assert agent.tap(cards.ALWAYS)["outcome"] == "stopped"
+    until(lambda: statuses(emsp) == [["ACTIVE", "COMPLETED"]], "the end of the session")
+    assert len(list(agent.state.glob(f"{JOURNAL}.damaged-*"))) == 1
+
+
+def test_a_journal_that_cannot_be_salvaged_is_set_aside_loudly(
+    agent: AgentProcess, emsp: ExtrawestServer
 ) -> None:
     """Energy without a known session goes off; the next session is recorded anew."""
     agent.plug()
     assert agent.tap(cards.ALWAYS)["outcome"] == "started"
-    until(emsp.sessions, "the start of a session")
     agent.wait_for_empty_outbox()
     agent.terminate()
-    damage(agent.state / JOURNAL, where)
+    damage(agent.state / JOURNAL, "body")
     agent.start()
     agent.expect_log("ERROR", JOURNAL, "set aside")
     assert not agent.ask("status")["healthy"]

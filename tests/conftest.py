@@ -1,4 +1,4 @@
-"""How random input is tried on the rules."""
+"""How random input is tried, everywhere."""
 
 from hypothesis import settings
 

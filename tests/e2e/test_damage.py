@@ -71,7 +71,7 @@ def test_a_damaged_whitelist_allows_nobody_and_lets_everybody_stop(
 def test_a_session_is_salvaged_from_a_damaged_journal(
     agent: AgentProcess, emsp: ExtrawestServer
 ) -> None:
-    """With its head gone, SQLite reads nothing; the session goes on, and its end comes."""
+    """With its head gone, SQLite reads nothing; the session goes on, and ends."""
     agent.plug()
     assert agent.tap(cards.ALWAYS)["outcome"] == "started"
     agent.wait_for_empty_outbox()

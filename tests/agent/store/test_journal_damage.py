@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SESSIONS, IN_LOG = 150, 30
 ANYWHERE = st.floats(0, 1, exclude_max=True)  # A place, as a part of the whole file
 SEEDS = st.integers(0, 2**32)
-damaging = settings(max_examples=25, deadline=None)
+damaging = settings(max_examples=25)
 
 
 class Origin:

@@ -6,7 +6,7 @@ import random
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.store import database
@@ -58,7 +58,6 @@ def read(path: Path, *widths: int) -> tuple[list[Row], Leaves]:
     return rows, leaves
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(INTEGERS, VALUES, VALUES), unique_by=lambda row: row[0]),
     page_bytes=st.sampled_from([512, 4096, 65536]),
@@ -160,7 +159,6 @@ def test_a_length_from_nowhere_is_not_believed(tmp_path: Path) -> None:
     assert read(path, 3)[0] == []
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), cells=st.none() | st.binary(max_size=200))
 def test_noise_is_never_more_than_noise(
     tmp_path_factory: pytest.TempPathFactory, seed: int, cells: bytes | None

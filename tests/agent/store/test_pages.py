@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.store import database
@@ -80,7 +80,6 @@ def test_what_is_committed_in_the_log_counts(cut: Path, tmp_path: Path) -> None:
     assert found == let_sqlite_read_all(copy) != before[0]
 
 
-@settings(deadline=None)
 @given(
     keep=st.integers(0, 30 * FRAME_BYTES),
     flips=st.lists(st.tuples(st.integers(0, 30 * FRAME_BYTES), st.integers(0, 7))),

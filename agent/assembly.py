@@ -83,7 +83,8 @@ class Assembly:
             lambda: Whitelist(state_dir, self.keys, self.clock.boot_id, names)
         )
         stack.callback(self.whitelist.close)
-        journal = self._open(lambda: Journal(state_dir / JOURNAL_FILE))
+        keep = self.config.reporting.keep_sessions
+        journal = self._open(lambda: Journal(state_dir / JOURNAL_FILE, keep=keep))
         if journal.salvage is not None:
             self.health.bad("damaged journal", str(journal.salvage))
         self.journal = JournalThread(journal)

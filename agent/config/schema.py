@@ -124,10 +124,11 @@ class AuthorizationConfig(Struct, frozen=True, kw_only=True):
 
 
 class ReportingConfig(Struct, frozen=True, kw_only=True):
-    """[reporting]: how often a running session is written down and told."""
+    """[reporting]: how often a session is written down and told, and how long kept."""
 
     meter_every: timedelta = timedelta(seconds=60)
     update_every: timedelta = timedelta(minutes=5)
+    keep_sessions: timedelta = timedelta(days=90)
 
 
 class ClockConfig(Struct, frozen=True, kw_only=True):

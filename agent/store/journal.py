@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -77,16 +78,32 @@ def create_tables(database: Database) -> None:
 migrations(name="0002_times")(times.create_tables)
 
 
+@migrations(name="0003_told_sessions")
+def index_told_sessions(database: Database) -> None:
+    """Find the sessions that may be forgotten without reading the others."""
+    database.execute(
+        "CREATE INDEX idx_sessions_told ON sessions (started_at) WHERE reported = 1"
+    )
+
+
+#: How long a session stays after its end was told, if nobody says otherwise.
+KEEP_SESSIONS: Final = timedelta(days=90)
+
+
 class Journal:
     """The precious database; every method may block on the disk.
 
     Used from one thread at a time. `read_only` is for looking at it beside the
-    running daemon. A damaged one is salvaged: `salvage` says what came of it, at every
-    start until a person has moved the damaged file away, which `set_aside` names.
+    running daemon; `keep` is how long told sessions stay. A damaged one is salvaged:
+    `salvage` says what came of it, at every start until a person has moved the damaged
+    file away, which `set_aside` names.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, keep: timedelta = KEEP_SESSIONS
+    ) -> None:
         self.path = path
+        self._keep = keep
         self.salvage = None if read_only else repair(path, migrations)
         self.set_aside = path.with_name(self.salvage.file) if self.salvage else None
         self._open(read_only=read_only)
@@ -183,6 +200,22 @@ class Journal:
         connection.execute(
             "UPDATE sessions SET data = ?, reported = 1 WHERE id = ?",
             (msgspec.json.encode(anonymous), session.id),
+        )
+        self._forget_old(connection, session)
+
+    def _forget_old(self, connection: sqlite3.Connection, session: Session) -> None:
+        """Keep the journal small: a told session needs no readings, and not for ever.
+
+        What the rows said of the time is kept.
+        """
+        self.times.advance(connection, session.updated_at.wall)
+        connection.execute(
+            "DELETE FROM meter_readings WHERE session_id = ?", (session.id,)
+        )
+        oldest = session.started_at.wall - self._keep
+        connection.execute(
+            "DELETE FROM sessions WHERE reported = 1 AND started_at < ?",
+            (ocpi_datetime(oldest),),
         )
 
     @contextmanager

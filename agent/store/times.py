@@ -74,6 +74,14 @@ class Times:
             moments.append(from_milliseconds(told))
         return max(moments, default=None)
 
+    def advance(self, connection: sqlite3.Connection, at: datetime) -> None:
+        """Keep a moment, unless a later one is known; inside a transaction."""
+        connection.execute(
+            "INSERT INTO last_known (id, at) VALUES (1, ?) "
+            "ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)",
+            (to_milliseconds(at),),
+        )
+
     def note(self, now: datetime) -> None:
         """Keep how far time has come; at an orderly end, and when it is set right."""
         with translate_errors(self._path), database.transaction(self._connection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -378,3 +379,33 @@ def test_a_look_at_a_damaged_journal_leaves_it(path: Path) -> None:
         look.open_sessions()
 
     assert path.read_bytes() == b"garbage" * 1000
+
+
+def test_readings_go_with_the_last_report(journal: Journal) -> None:
+    """What was told needs them no more; a journal does not grow for ever."""
+    journal.record([started_record(session_of("S1")), ended_record(session_of("S1"))])
+    journal.record([started_record(session_of("S2"))])
+
+    tell_everything(journal)
+
+    assert {session_id for session_id, _ in readings(journal)} == {"S2"}
+    assert [one.id for one, _ in journal.sessions(10)] == ["S2", "S1"]
+
+
+def test_told_sessions_are_forgotten_after_a_time(tmp_path: Path) -> None:
+    """Those that were not told stay, however old, and so does the time they knew."""
+    with closing(Journal(tmp_path / FILE, keep=timedelta(days=1))) as journal:
+        for name, upstream in (("S1", "cpo"), ("S2", "gone")):
+            old = session_of(name, upstream=upstream)
+            journal.record([started_record(old), ended_record(old)])
+        tell_everything(journal)
+        late = session_of("S90000")
+        journal.record([started_record(late)])
+        known = journal.times.last_known()
+        tell_everything(journal)
+        assert [one.id for one, _ in journal.sessions(10)] == ["S90000", "S2", "S1"]
+        journal.record([ended_record(late)])
+        tell_everything(journal)
+        assert [one.id for one, _ in journal.sessions(10)] == ["S90000", "S2"]
+        assert known is not None
+        assert journal.times.last_known() >= known

@@ -8,7 +8,7 @@ ARGS ?=
 BIN = $(shell scripts/venv-dir $(PYTHON))/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-test test lint types bench install lock clean
+.PHONY: help demo setup setup-test test torture lint types bench install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ demo: setup ## set up, then show the agent at work; needs no hardware
 
 test: lint types ## set up, then check and test everything
 	$(BIN)/pytest $(ARGS)
+
+torture: setup-test ## kill the daemon thousands of times; TORTURE=100 goes on for hours
+	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture $(ARGS)
 
 setup: ## install what running needs
 	@scripts/setup run
@@ -32,7 +35,7 @@ lint: setup-test ## check style and format
 types: setup-test ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure what is meant to be fast
+bench: setup-test ## measure what is meant to be fast, and what goes to the disk
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 install: ## install as a service of this machine, or upgrade it (as root)

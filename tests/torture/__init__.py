@@ -1,0 +1,1 @@
+"""The daemon killed, its disk filled: whatever happens, no session is lost."""

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import decision, process, synchronisation, taps
+from benchmarks import decision, process, synchronisation, taps, wear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def _measure(directory: Path, sizes: list[int], sync_size: int) -> Iterator[Verdict]:
     yield from process.measure(directory / "process")
     yield from taps.measure(directory / "taps")
+    yield from wear.measure(directory / "wear")
     for size in sizes:
         yield from decision.measure(directory / f"decision-{size}", size)
     yield from synchronisation.measure(directory / "synchronisation", sync_size)

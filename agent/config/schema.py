@@ -58,9 +58,7 @@ MeterId = Annotated[
 GroupId = Annotated[
     str, Meta(pattern=r"^[!-~]{0,36}\Z", description="an OCPI group_id")
 ]
-Watts = Annotated[
-    int, Meta(ge=1000, description="a whole number of watts from 1000")
-]
+Watts = Annotated[int, Meta(ge=1000, description="a whole number of watts from 1000")]
 #: A length of time that may be zero; all others must be longer.
 MayBeZero = Annotated[timedelta, Meta(extra={"may_be_zero": True})]
 Charger = Annotated[

@@ -62,7 +62,9 @@ class Uid:
     @classmethod
     def parse(cls, text: str) -> Uid:
         """Take any spelling: case and the separators `: - .` and space are folded."""
-        return cls(text.translate(_WITHOUT_SEPARATORS).upper())
+        # A long list has hardly any separators, and this is done for each of its rows.
+        plain = text if text.isalnum() else text.translate(_WITHOUT_SEPARATORS)
+        return cls(plain.upper())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Uid) and self.value == other.value

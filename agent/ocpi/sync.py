@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from agent.errors import StoreCorruptError, TransientUpstreamError
+from agent.errors import (
+    StoreCorruptError,
+    StoreFailedError,
+    TransientUpstreamError,
+)
 from agent.ocpi.pages import Position
 
 if TYPE_CHECKING:
@@ -144,17 +148,8 @@ class Synchronizer:
         async with self._running:
             state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)
             if full or state.cursor is None or state.origin != self._origin:
-                result = await self._run_full_or_abandon(on_progress)
-            else:
-                result = await self._run_incremental(state.cursor, on_progress)
-        _LOGGER.info(
-            "whitelist of %s: %s synchronisation, %d tokens received, %d skipped",
-            self._upstream,
-            "full" if result.full else "incremental",
-            result.received,
-            result.skipped,
-        )
-        return result
+                return await self._run_full_or_abandon(on_progress)
+            return await self._run_incremental(state.cursor, on_progress)
 
     async def _run_incremental(
         self, cursor: datetime, on_progress: Callable[[Progress], None]
@@ -177,17 +172,21 @@ class Synchronizer:
         await asyncio.to_thread(
             self._whitelist.finish_incremental, self._upstream, reached
         )
-        return SyncResult(
+        result = SyncResult(
             upstream=self._upstream, full=False, received=received, skipped=skipped
         )
+        # The log is on a disk, too: an hour without news is none to write down.
+        self._log(result, logging.INFO if reached > cursor else logging.DEBUG)
+        return result
 
     async def _run_full_or_abandon(
         self, on_progress: Callable[[Progress], None]
     ) -> SyncResult:
         try:
             return await self._run_full(on_progress)
-        except StoreCorruptError:
-            # What is staged would be damaged at every attempt.
+        except (StoreCorruptError, StoreFailedError):
+            # What is staged would be damaged at every attempt, or takes the space that
+            # is missing.
             await asyncio.to_thread(self._whitelist.abandon, self._upstream)
             raise
 
@@ -219,9 +218,11 @@ class Synchronizer:
                 on_progress(Progress(self._upstream, staging.seen, total))
         await self._check_complete(staging, total)
         await asyncio.to_thread(self._whitelist.swap, self._upstream)
-        return SyncResult(
+        result = SyncResult(
             upstream=self._upstream, full=True, received=staging.seen, skipped=skipped
         )
+        self._log(result, logging.INFO)
+        return result
 
     async def _check_complete(self, staging: Staging, total: int | None) -> None:
         """Refuse a list that lacks what it announced, or that lost everything."""
@@ -236,6 +237,16 @@ class Synchronizer:
 
     def _has_tokens(self) -> bool:
         return self._whitelist.count_of(self._upstream) > 0
+
+    def _log(self, result: SyncResult, level: int) -> None:
+        _LOGGER.log(
+            level,
+            "whitelist of %s: %s synchronisation, %d tokens received, %d skipped",
+            self._upstream,
+            "full" if result.full else "incremental",
+            result.received,
+            result.skipped,
+        )
 
     def _report(self, problems: list[str]) -> None:
         """Name what was skipped, and no more of it than a person would read."""

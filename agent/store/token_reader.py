@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from agent.domain.tokens import Token, TokenType
-from agent.errors import StoreCorruptError
 from agent.store import database
 from agent.store.database import translate_errors
-from agent.store.moments import from_milliseconds_or_none
+from agent.store.sync_states import SyncState, load_state
 from agent.store.token_rows import ListedToken, TokenCodec
 
 if TYPE_CHECKING:
@@ -20,18 +16,6 @@ if TYPE_CHECKING:
 
     from agent.domain.uid import Uid
     from agent.store.keys import CardKeys
-
-
-class SyncState(Struct, frozen=True, kw_only=True):
-    """How far one upstream's list is known; `cursor` is its newest `last_updated`.
-
-    `origin` is where the list came from.
-    """
-
-    origin: str | None = None
-    cursor: datetime | None = None
-    synchronized_at: datetime | None = None
-    swept_at: datetime | None = None
 
 
 class TokenReader:
@@ -85,20 +69,7 @@ class TokenReader:
     def sync_state(self, upstream: str) -> SyncState:
         """What is known about one upstream's list."""
         with translate_errors(self._path):
-            row = self._connection.execute(
-                "SELECT origin, cursor, synchronized_at, swept_at FROM upstreams "
-                "WHERE name = ?",
-                (upstream,),
-            ).fetchone()
-        if row is None:
-            return SyncState()
-        origin, cursor, synchronized_at, swept_at = row
-        return SyncState(
-            origin=origin,
-            cursor=from_milliseconds_or_none(cursor),
-            synchronized_at=_parse(synchronized_at),
-            swept_at=_parse(swept_at),
-        )
+            return load_state(self._connection, upstream)
 
     def verify(self) -> None:
         """Read every page of the file; raise StoreCorruptError if one is broken."""
@@ -107,10 +78,3 @@ class TokenReader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-
-def _parse(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError as err:
-        raise StoreCorruptError(f"not a time in the whitelist: {err}") from err

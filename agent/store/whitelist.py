@@ -8,29 +8,33 @@ step: whoever is killed wherever, there is one whole list.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from agent.errors import StoreCorruptError
-from agent.store import database
+from msgspec.structs import replace
+
+from agent.errors import STORE_ERRORS, StoreCorruptError
+from agent.store.comparison import are_alike
 from agent.store.database import translate_errors
-from agent.store.moments import to_milliseconds_or_none
+from agent.store.generations import Generations
+from agent.store.opened_list import OpenedList
 from agent.store.staging import Staging
-from agent.store.token_reader import SyncState, TokenReader
-from agent.store.token_rows import TokenCodec
-from agent.store.token_schema import (
-    CREATE_INDEX,
-    DELETE_OLDER,
-    INSERT_UNLESS_NEWER,
-    migrations,
+from agent.store.sync_states import (
+    Confirmations,
+    SyncState,
+    copy_other_states,
+    is_worth_a_write,
+    load_state,
+    save_state,
 )
+from agent.store.token_reader import TokenReader
+from agent.store.token_schema import CREATE_INDEX
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from agent.domain.tokens import Token
@@ -40,19 +44,6 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 LINK = "whitelist.db"
-_CHECK_AT_OPENING_BYTES = 32 * 1024 * 1024
-
-
-class _List(NamedTuple):
-    """One opened list: a connection that writes, and a view that reads."""
-
-    connection: sqlite3.Connection
-    codec: TokenCodec
-    reader: TokenReader
-
-    def close(self) -> None:
-        self.reader.close()
-        self.connection.close()
 
 
 class Whitelist:
@@ -68,8 +59,11 @@ class Whitelist:
         keys: CardKeys,
         boot_id: str,
         upstreams: Sequence[str] = (),
+        *,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._state_dir = state_dir
+        self._wall = wall
         self._keys = keys
         self._boot_id = boot_id
         self._upstreams = upstreams
@@ -77,7 +71,9 @@ class Whitelist:
         # Held for microseconds, so that a swap never closes the list under a tap.
         self._reading = threading.Lock()
         self._staging: dict[str, Staging] = {}
+        self._confirmations = Confirmations()
         self._path = state_dir / LINK
+        self._files = Generations(self._path)
         self._list = self._open()
 
     def find(self, uid: Uid) -> list[Token]:
@@ -88,12 +84,14 @@ class Whitelist:
     def confirmed_at(self, upstream: str) -> datetime | None:
         """When the upstream's list was last synchronised; quick, for every tap."""
         with self._reading:
-            return self._list.reader.sync_state(upstream).synchronized_at
+            state = self._list.reader.sync_state(upstream)
+        return self._confirmations.complete(upstream, state).synchronized_at
 
     def sync_state(self, upstream: str) -> SyncState:
         """What is known about one upstream's list."""
         with self._writing, self._new_reader() as reader:
-            return reader.sync_state(upstream)
+            state = reader.sync_state(upstream)
+            return self._confirmations.complete(upstream, state)
 
     def count(self) -> int:
         """How many rows there are; reads the whole index, so not for the loop."""
@@ -113,12 +111,12 @@ class Whitelist:
     # ---- writing ------------------------------------------------------------------
 
     def upsert(self, tokens: Sequence[Token]) -> None:
-        """Take what an upstream says now; an older word never replaces a newer one."""
+        """Take what an upstream says now; an older word never replaces a newer one.
+
+        What is known already is not written.
+        """
         with self._write():
-            for row in self._list.codec.rows(tokens):
-                same = row[:3]
-                self._list.connection.execute(DELETE_OLDER, (*same, row[-1]))
-                self._list.connection.execute(INSERT_UNLESS_NEWER, (*row, *same))
+            self._list.put(tokens)
 
     def learn(self, token: Token) -> None:
         """Take a token out of a real-time answer, into a list being staged as well."""
@@ -128,19 +126,19 @@ class Whitelist:
                 staging.learn(token)
 
     def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
-        """Move the cursor, everything before it being stored."""
-        with self._write():
-            self._list.connection.execute(
-                "INSERT INTO upstreams (name, cursor, synchronized_at) "
-                "VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-                "cursor = coalesce(excluded.cursor, cursor), "
-                "synchronized_at = excluded.synchronized_at",
-                (
-                    upstream,
-                    to_milliseconds_or_none(cursor),
-                    datetime.now(UTC).isoformat(),
-                ),
-            )
+        """Move the cursor, everything before it being stored; None leaves it.
+
+        A list that is found as it was is remembered as confirmed, and seldom written.
+        """
+        now = self._wall()
+        with self._write() as connection:
+            known = load_state(connection, upstream)
+            if is_worth_a_write(known, cursor, now):
+                self._confirmations.forget(upstream)
+                reached = known.cursor if cursor is None else cursor
+                state = replace(known, cursor=reached, synchronized_at=now)
+                save_state(connection, upstream, state)
+        self._confirmations.confirm(upstream, now)
 
     def stage(self, upstream: str, origin: str = "") -> Staging:
         """Begin the next list of `origin`, or go on with the one that was cut."""
@@ -164,30 +162,33 @@ class Whitelist:
         """Put the staged list of an upstream in force, in one step.
 
         The other upstreams' tokens move over; what this upstream no longer lists is
-        gone. Whatever fails, a whole list stays in force.
+        gone. Whatever fails, a whole list stays in force. One that says the same stays
+        where it is.
         """
         with self._writing, translate_errors(self._path):
             staging = self._staging[upstream]
-            with staging.transaction():
-                self._copy_others(staging)
-                staging.connection.execute(CREATE_INDEX)
-                _save_sweep(staging)
-                staging.mark_complete()
-            # Nothing may be added any more; a crawl that comes too late begins anew.
-            self._staging.pop(upstream)
-            staging.finish()
-            successor = self._successor()
-            staging.path.rename(successor)
-            # The link must not be durable before the name that it leads to.
-            database.sync_directory(self._state_dir)
-            self._point_to(successor)
-            self._reopen()
-        _LOGGER.info("whitelist of %s replaced by its successor", upstream)
+            now = self._wall()
+            swept = SyncState(
+                origin=staging.origin,
+                cursor=staging.cursor,
+                synchronized_at=now,
+                swept_at=now,
+            )
+            self._confirmations.forget(upstream)
+            if self._is_in_force(staging):
+                with self._write() as connection:
+                    save_state(connection, upstream, swept)
+                self.abandon(upstream)
+                said = "is what it was"
+            else:
+                self._replace_by(staging, swept)
+                said = "replaced by its successor"
+        _LOGGER.info("whitelist of %s %s", upstream, said)
 
     @property
     def file(self) -> Path:
         """The file in force."""
-        return self._path.resolve()
+        return self._files.file
 
     def rebuild(self, damaged: Path) -> None:
         """Set the list aside in which damage was seen, and begin an empty one.
@@ -197,8 +198,7 @@ class Whitelist:
         with self._writing:
             if self.file != damaged:
                 return
-            database.set_aside(self._path.resolve())
-            self._path.unlink(missing_ok=True)
+            self._files.set_aside()
             self._reopen()
 
     def close(self) -> None:
@@ -207,41 +207,24 @@ class Whitelist:
             for staging in self._staging.values():
                 staging.close()
             self._staging.clear()
+            self._save_confirmations()
             self._list.close()
 
-    # ---- files --------------------------------------------------------------------
+    # ---- inside -------------------------------------------------------------------
 
-    def _open(self) -> _List:
-        self._state_dir.mkdir(parents=True, exist_ok=True)
-        if not self._path.exists():
-            self._point_to(self._successor())
+    def _open(self) -> OpenedList:
+        self._files.ensure_one()
         try:
-            opened = self._connect()
+            opened = self._open_file()
         except StoreCorruptError:
-            database.set_aside(self._path.resolve())
-            self._point_to(self._successor())
-            opened = self._connect()
-        self._remove_orphans()
+            self._files.set_aside()
+            self._files.begin()
+            opened = self._open_file()
+        self._files.remove_orphans()
         return opened
 
-    def _connect(self) -> _List:
-        path = self._path.resolve()
-        with translate_errors(path):
-            connection = database.connect(path)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                if path.stat().st_size < _CHECK_AT_OPENING_BYTES:
-                    database.check(connection, path)
-                database.migrate(connection, migrations, path)
-                connection.execute(CREATE_INDEX)
-                codec = TokenCodec(connection, self._keys)
-                codec.sign()
-                reader = TokenReader(path, self._keys, self._upstreams)
-            except BaseException:
-                connection.close()
-                raise
-        return _List(connection, codec, reader)
+    def _open_file(self) -> OpenedList:
+        return OpenedList.open(self._files.file, self._keys, self._upstreams)
 
     def _reopen(self) -> None:
         """Turn to the list that the link names now; on failure the old one stays."""
@@ -253,30 +236,27 @@ class Whitelist:
     def _new_reader(self) -> closing[TokenReader]:
         return closing(TokenReader(self._path, self._keys, self._upstreams))
 
-    def _successor(self) -> Path:
-        return self._state_dir / f"whitelist-{self._generation() + 1}.db"
+    def _is_in_force(self, staging: Staging) -> bool:
+        """Whether the list in force says just what is staged; a broken one does not."""
+        try:
+            with staging.transaction(), translate_errors(self._path):
+                return are_alike(
+                    staging.connection, self._list.connection, staging.upstream
+                )
+        except STORE_ERRORS:
+            return False
 
-    def _generation(self) -> int:
-        numbers = [
-            int(number)
-            for path in self._state_dir.glob("whitelist-*.db*")
-            if (number := path.name.split("-")[1].split(".")[0]).isdigit()
-        ]
-        return max(numbers, default=0)
-
-    def _point_to(self, target: Path) -> None:
-        link = self._state_dir / f"{LINK}.new"
-        link.unlink(missing_ok=True)
-        link.symlink_to(target.name)
-        os.replace(link, self._path)  # noqa: PTH105 - the one atomic step deserves its name
-        database.sync_directory(self._state_dir)
-
-    def _remove_orphans(self) -> None:
-        """Delete lists that a finished or an interrupted swap has left behind."""
-        current = self._path.resolve().name
-        for path in self._state_dir.glob("whitelist-[0-9]*.db*"):
-            if not path.name.startswith(current) and ".damaged-" not in path.name:
-                path.unlink(missing_ok=True)
+    def _replace_by(self, staging: Staging, swept: SyncState) -> None:
+        with staging.transaction():
+            self._copy_others(staging)
+            staging.connection.execute(CREATE_INDEX)
+            save_state(staging.connection, staging.upstream, swept)
+            staging.mark_complete()
+        # Nothing may be added any more; a crawl that comes too late begins anew.
+        self._staging.pop(staging.upstream)
+        staging.finish()
+        self._files.put_in_force(staging.path)
+        self._reopen()
 
     def _copy_others(self, staging: Staging) -> None:
         connection = self._list.connection
@@ -290,36 +270,25 @@ class Whitelist:
                 (staging.upstream,),
             )
             staging.adopt(rows, self._list.codec)
-        states = connection.execute(
-            "SELECT * FROM upstreams WHERE name <> ?", (staging.upstream,)
-        )
-        staging.connection.executemany(
-            "INSERT OR REPLACE INTO upstreams VALUES (?, ?, ?, ?, ?)", states
-        )
+        copy_other_states(connection, staging.connection, staging.upstream)
+        self._confirmations.save(staging.connection)
+
+    def _save_confirmations(self) -> None:
+        if not self._confirmations:
+            return
+        try:
+            with self._write() as connection:
+                self._confirmations.save(connection)
+        except STORE_ERRORS as err:
+            _LOGGER.warning("when the lists were confirmed cannot be written: %s", err)
+        self._confirmations = Confirmations()
 
     @contextmanager
-    def _write(self) -> Iterator[None]:
-        """Lock, transaction, and dictionaries that forget what was rolled back."""
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Lock and transaction; whatever is written takes the confirmations along."""
         with self._writing, translate_errors(self._path):
-            try:
-                with database.transaction(self._list.connection):
-                    yield
-            except BaseException:
-                self._list.codec.reload()
-                raise
-
-
-def _save_sweep(staging: Staging) -> None:
-    """Note in a complete list what it is, and how far it reaches."""
-    now = datetime.now(UTC).isoformat()
-    staging.connection.execute(
-        "INSERT OR REPLACE INTO upstreams "
-        "(name, origin, cursor, synchronized_at, swept_at) VALUES (?, ?, ?, ?, ?)",
-        (
-            staging.upstream,
-            staging.origin,
-            to_milliseconds_or_none(staging.cursor),
-            now,
-            now,
-        ),
-    )
+            changes = self._list.connection.total_changes
+            with self._list.transaction() as connection:
+                yield connection
+                if connection.total_changes != changes:
+                    self._confirmations.save(connection)

@@ -20,7 +20,7 @@ from agent.errors import (
 from agent.ocpi.pages import Position
 from agent.ocpi.sync import OVERLAP, Progress, Synchronizer, SyncResult
 from tests.fakes.cards import uid_of
-from tests.fakes.lists import listed, open_list, put_in_force, token
+from tests.fakes.lists import files_of, listed, open_list, put_in_force, token
 from tests.fakes.source import ScriptedSource
 from tests.fakes.virtual_loop import run_virtual
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from agent.domain.tokens import Token
     from agent.store.whitelist import Whitelist
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +120,39 @@ def test_nothing_new_keeps_the_cursor(whitelist: Whitelist) -> None:
 
     assert whitelist.sync_state("cpo").cursor == FEBRUARY
     assert listed(whitelist, "A") == "A"
+
+
+def test_nothing_new_writes_nothing(tmp_path: Path, whitelist: Whitelist) -> None:
+    """The overlap brings the newest token again every hour; the disk is left alone."""
+    tokens = [token("A", last_updated=FEBRUARY), token("B", last_updated=JANUARY)]
+    put_in_force(whitelist, tokens)
+    before = files_of(tmp_path)
+
+    for _ in range(24):
+        assert synchronize(whitelist, ScriptedSource(tokens[:1])).received == 1
+
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("tokens", "lines"),
+    [([], 0), ([token("A")], 0), ([token("B", last_updated=MARCH)], 1)],
+    ids=["nothing", "nothing new", "news"],
+)
+def test_only_news_is_in_the_log(
+    whitelist: Whitelist,
+    caplog: pytest.LogCaptureFixture,
+    tokens: list[Token],
+    lines: int,
+) -> None:
+    """The log is on a disk as well: an hour without news adds no line."""
+    put_in_force(whitelist, [token("A")])
+    caplog.clear()
+
+    with caplog.at_level(logging.INFO):
+        synchronize(whitelist, ScriptedSource(tokens))
+
+    assert len(caplog.records) == lines
 
 
 def test_the_cursor_moves_only_at_the_end(whitelist: Whitelist) -> None:
@@ -352,19 +386,21 @@ def test_a_disk_that_fails_leaves_the_list(
     assert listed(whitelist, "ABC") == "BC"
 
 
-def test_a_damaged_staged_list_is_begun_again(
-    whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [StoreCorruptError, StoreFailedError])
+def test_a_staged_list_that_the_disk_spoils_is_thrown_away(
+    whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch, error: type[AgentError]
 ) -> None:
-    """What is damaged would be damaged at every attempt."""
+    """It would be damaged at every attempt, or takes the space that is missing."""
     source = ScriptedSource([token("A")], [token("B")])
     staging = whitelist.stage("cpo")
 
     def fail(*_: object, **__: object) -> None:
-        raise StoreCorruptError("damaged")
+        raise error("damaged, or full")
 
     monkeypatch.setattr(staging, "append", fail)
-    with pytest.raises(StoreCorruptError):
+    with pytest.raises(error):
         synchronize(whitelist, source, full=True)
+    assert not staging.path.exists()
 
     synchronize(whitelist, source, full=True)
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from agent.errors import StoreFailedError
 from agent.store import database
-from agent.store import whitelist as whitelist_module
+from agent.store.sync_states import save_state
 from agent.store.token_reader import TokenReader
 from agent.store.whitelist import LINK
 from tests.fakes.cards import uid_of
@@ -215,8 +215,7 @@ def test_a_swap_that_failed_works_the_next_time(
         whitelist.upsert([theirs])
         add_page(whitelist.stage("cpo"), "B")
         with monkeypatch.context() as patched:
-            save = fail_once(whitelist_module._save_sweep)
-            patched.setattr(whitelist_module, "_save_sweep", save)
+            patched.setattr("agent.store.whitelist.save_state", fail_once(save_state))
             with pytest.raises(StoreFailedError):
                 whitelist.swap("cpo")
 

@@ -363,7 +363,7 @@ def test_broken_tokens_are_counted_and_named(
 def test_a_disk_that_fails_leaves_the_list(
     whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error goes to whoever schedules; the crawl goes on where it was."""
+    """The error goes to whoever schedules; the crawl begins anew."""
     put_in_force(whitelist, [token("A")])
     source = ScriptedSource([token("B")], [token("C")])
     staging = whitelist.stage("cpo")
@@ -382,7 +382,7 @@ def test_a_disk_that_fails_leaves_the_list(
 
     synchronize(whitelist, source, full=True)
 
-    assert source.asked[1] == (None, Position(1))
+    assert source.asked[1] == (None, None)
     assert listed(whitelist, "ABC") == "BC"
 
 

@@ -148,15 +148,18 @@ class Ledger:
         now: Instant,
     ) -> None:
         """Nobody is turned away without a reason that can be seen."""
-        events = [one for one in effects if isinstance(one, Event)]
-        for event in events:
+        # What is overdue is settled in the same step, with other things in between.
+        about = getattr(message, "tap_id", None)
+        for event in effects:
+            if not isinstance(event, Event) or event.tap_id != about or not about:
+                continue
             if isinstance(event.reason, Ignored) and isinstance(message, CardTapped):
-                assert may_be_ignored(message, event.reason, before, self.settings), (
-                    "a card is locked"
-                )
-            if event.reason is Refusal.NO_EVSE_AVAILABLE:
-                # With a limit, what was plugged in may have become too old meanwhile.
-                assert self.settings.plug_in_timeout != timedelta() or not any(
+                fits = may_be_ignored(message, event.reason, before, self.settings)
+                assert fits, "a card is locked"
+            # With a limit, what was plugged in may have become too old meanwhile.
+            unlimited = self.settings.plug_in_timeout == timedelta()
+            if event.reason is Refusal.NO_EVSE_AVAILABLE and unlimited:
+                assert not any(
                     is_available(after, self.settings, str(event.reader), uid, now)
                     for uid in self._places(before, event)
                 ), "a free EVSE was kept from a card"
@@ -187,6 +190,9 @@ class Ledger:
             self.open_taps.remove(event.tap_id)
             if event.outcome is Outcome.GRANTED:
                 self.open_grants.add(event.tap_id)
+            if event.outcome is Outcome.CHARGER_FAILED:
+                session = self.known[event.session_id or ""]
+                assert session.stop_reason is None, "a stop cannot fail to start"
             if event.outcome is Outcome.STOPPED:
                 session = self.known[event.session_id or ""]
                 heard = self.taps[event.tap_id]

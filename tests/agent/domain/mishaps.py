@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from agent.domain.messages import (
     ChargerCleared,
     ChargerFaulted,
+    Closing,
     MeterRead,
     Tick,
     VehicleConnected,
@@ -39,6 +40,13 @@ class Vehicles(Drivers):
         """Plug in and tap, as most drivers do."""
         self.plug(evse_uid)
         self.tap(card, reader, set())
+
+    @rule(card=cards)
+    def arrive_with_a_fleet(self, card: str) -> None:
+        """One card charges at every reader."""
+        for reader, evse_uids in self.shell.settings.readers.items():
+            self.plug(evse_uids[-1])
+            self.tap(card, reader, set())
 
     @rule(evse_uid=evses)
     def unplug(self, evse_uid: str) -> None:
@@ -133,15 +141,18 @@ class Chargers(Vehicles):
 class Mishaps(Chargers):
     """What happens to the station itself."""
 
-    @rule(mishap=st.sampled_from(["disk full", "disk has room", "tick"]))
+    @rule(mishap=st.sampled_from(["disk full", "disk has room", "tick", "closing"]))
     def go_wrong(self, mishap: str) -> None:
-        """The disk, or a Tick that nobody asked for."""
+        """The disk, a Tick that nobody asked for, or a stop that is called off."""
         match mishap:
             case "disk full" | "disk has room":
                 self.shell.disk_full = mishap == "disk full"
                 self.shell.write_the_rest()
             case "tick":
                 self.shell.send(Tick())
+            case "closing":
+                self.shell.send(Closing())
+                self.obey_unless_slow()
 
     @precondition(lambda self: not self.sound)
     @rule(step=st.sampled_from(sorted(STEPS)))

@@ -69,6 +69,7 @@ def test_session_keeps_what_the_start_knew() -> None:
     )
     assert (row.group_id, row.authorization_reference) == ("FLEET", "REF-1")
     assert (row.meter_start_wh, row.energy_wh) == (4711, 0)
+    assert row.meter_at == row.started_at
     assert row.belongs_to(uid_of("A"))
     assert (row.token.uid, row.token.contract_id) == (token.uid, token.contract_id)
     assert row.started_at == story.shell.clock.now()
@@ -230,3 +231,12 @@ def test_late_confirmation_without_a_session_is_switched_off() -> None:
     story = Story()
     story.shell.send(EnergyEnabled("E1", "S-old"))
     assert story.trail == ["disable E1"]
+
+
+def test_vehicle_that_draws_energy_is_known_to() -> None:
+    """For whoever asks how things are; nothing is decided by it."""
+    story = charging()
+    for drawing in (True, False):
+        story.shell.send(VehicleConnected("E1", drawing=drawing))
+        assert story.shell.station.evses["E1"].drawing is drawing
+    assert story.trail == []

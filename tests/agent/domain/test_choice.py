@@ -225,6 +225,19 @@ def test_answer_is_good_for_the_evses_that_were_asked_about() -> None:
     assert not story.enabled("E1")
 
 
+def test_evses_that_were_asked_about_are_all_taken_meanwhile() -> None:
+    """E1 fell free, but nobody asked about it; E2 is busy, which is no wrong place."""
+    story = Story(TWO_EVSES, cards={"B": token_of("B", WhitelistType.NEVER)})
+    story.charge("A", "E1")
+    story.tap("B")
+    story.plug("E2")
+    story.tap("C")
+    story.tap("A")
+    story.answer("B")
+    assert story.told("C") == ["started E2"]
+    assert story.told("B") == ["refused no_evse_available"]
+
+
 def test_grant_floats_over_an_evse_that_was_busy_at_the_tap() -> None:
     """The first that becomes free and gets a vehicle is taken."""
     story = Story(TWO_EVSES)

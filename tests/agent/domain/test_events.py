@@ -105,6 +105,14 @@ def test_grant_says_by_whose_word() -> None:
     assert event.auth_method is AuthMethod.WHITELIST
 
 
+def test_grant_carries_the_text_for_the_driver() -> None:
+    """As a start does."""
+    story = Story(cards={"A": NEVER})
+    story.tap("A")
+    story.reply("A", Answer(upstream="cpo", verdict=Verdict.ALLOWED, info="Welcome"))
+    assert _the(story, EventKind.TOKEN_ACCEPTED).info == "Welcome"
+
+
 def test_refusal_says_by_whose_word() -> None:
     """And why, in the eMSP's words as well."""
     story = Story(cards={"A": NEVER})

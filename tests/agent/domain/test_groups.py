@@ -6,7 +6,6 @@ import pytest
 from msgspec.structs import replace
 
 from agent.domain.messages import Revalidate
-from agent.domain.outcomes import Signal
 from agent.domain.tokens import Answer, Token, Verdict, WhitelistType
 from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, Story
 from tests.fakes.cards import token_of, uid_of
@@ -134,6 +133,18 @@ def test_66_group_ids_differ_in_case() -> None:
     assert story.told("B") == ["stopped E1"]
 
 
+def test_colleagues_session_that_is_being_stopped_is_not_stopped_again() -> None:
+    """Until it is over its EVSE is not free."""
+    story = Story(cards=FLEET)
+    story.charge("A")
+    story.obedient = False
+    story.tap("A")
+    story.tap("B")
+    assert story.told("B") == ["refused no_evse_available"]
+    story.obey()
+    assert story.told("A") == ["started E1", "stopped E1"]
+
+
 # ---- it must itself be allowed
 
 
@@ -237,62 +248,3 @@ def test_group_card_stops_after_a_restart() -> None:
     story.restart()
     story.tap("B")
     assert story.told("B") == ["stopped E1"]
-
-
-# ---- grants
-
-
-def test_group_card_while_the_first_has_an_unused_grant() -> None:
-    """It is said to be granted already, the grant stays, and nothing is locked."""
-    story = Story(cards=FLEET)
-    story.tap("A")
-    story.tap("B")
-    assert story.told("B") == ["ignored already_granted"]
-    story.plug()
-    assert story.told("A") == ["granted", "started E1"]
-    story.tap("B")
-    assert story.told("B")[-1] == "stopped E1"
-
-
-def test_group_card_after_the_first_ones_grant_has_lapsed() -> None:
-    """Nothing is left of it that would hold the group up."""
-    story = Story(cards=FLEET)
-    story.tap("A")
-    story.tap("B")
-    story.pass_time(60)
-    story.tap("B")
-    assert story.told("B") == ["ignored already_granted", "granted"]
-
-
-def test_own_grant_comes_before_a_colleagues_session() -> None:
-    """Whoever waits for his plug-in and taps again cancels, and stops nobody."""
-    story = Story(TWO_EVSES, cards=FLEET)
-    story.charge("A")
-    story.tap("B")
-    story.pass_time(LOCKOUT_S)
-    story.tap("B")
-    assert story.told("B") == ["granted", "withdrawn"]
-    assert story.enabled("E1")
-
-
-def test_first_of_several_colleagues_is_stopped() -> None:
-    """One tap stops one session."""
-    story = Story(TWO_EVSES, cards={card: _fleet(card) for card in "ABC"})
-    story.charge("A", "E1")
-    story.charge("B", "E2")
-    story.tap("C")
-    assert story.ends == ["E1 local"]
-    assert story.enabled("E2")
-
-
-@pytest.mark.parametrize("free", [True, False], ids=["granted", "charging"])
-def test_blocked_colleague_is_refused_where_tapping_does_not_stop(free: bool) -> None:  # noqa: FBT001 - a table
-    """Nobody is shown green light for a card that may not charge."""
-    cards = {"A": _fleet("A"), "B": replace(_fleet("B"), valid=False)}
-    story = Story(cards=cards, tap_to_stop=False)
-    if not free:
-        story.plug()
-    story.tap("A")
-    story.tap("B")
-    assert story.told("B") == ["refused invalid"]
-    assert story.signal() is Signal.REFUSED

@@ -39,6 +39,45 @@ def test_reading_that_adds_nothing_is_not_written() -> None:
     assert story.trail == []
 
 
+def test_next_session_begins_to_count_at_nothing() -> None:
+    """What the last one had written and told is not taken for its own."""
+    story = charging()
+    story.pass_time(600)
+    story.meter(1600)
+    story.tap("A")
+    story.tap("B")
+    story.shell.effects.clear()
+    story.pass_time(3600)
+    story.meter(1600)
+    assert story.trail == []
+
+
+def test_reading_is_written_even_if_it_is_the_last() -> None:
+    """A vehicle that pauses for good leaves nothing unwritten behind."""
+    story = charging()
+    story.pass_time(60)
+    story.meter(1100)
+    story.pass_time(1)
+    story.meter(1200)
+    story.pass_time(59)
+    assert story.rows[0].energy_wh == 200
+    story.pass_time(300)
+    assert story.trail == ["record reading E1"] * 2 + ["record update E1"]
+
+
+def test_session_that_is_being_stopped_is_written_when_it_ends() -> None:
+    """Its stop is on disk, and its end will be."""
+    story = charging()
+    story.obedient = False
+    story.tap("A")
+    story.meter(1100)
+    story.pass_time(3600)
+    assert story.trail == ["tap.received", "record stop E1", "disable E1"]
+    story.shell.boxes["E1"].wh = 1200
+    story.obey()
+    assert story.rows[0].energy_wh == 200
+
+
 def test_register_that_runs_backwards_adds_nothing() -> None:
     """Energy is kept when the register falls, and counted on from there."""
     story = charging()

@@ -37,6 +37,18 @@ def test_34_just_within_the_plug_in_limit() -> None:
     assert story.told("A") == ["started E1"]
 
 
+def test_34_the_same_for_a_card_that_is_asked_about() -> None:
+    """The vehicle attracted nothing when the card was tapped, so it was not meant."""
+    story = Story(TWO_EVSES, cards={"A": NEVER})
+    story.plug("E1")
+    story.pass_time(LIMIT_S)
+    story.tap("A")
+    story.answer("A")
+    assert story.told("A") == ["granted"]
+    story.plug("E2")
+    assert story.told("A") == ["granted", "started E2"]
+
+
 def test_34_the_other_evse_takes_the_grant() -> None:
     """Whoever plugs in next is meant, not the vehicle that has been there."""
     story = Story(TWO_EVSES)

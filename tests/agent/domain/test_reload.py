@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from agent.domain.messages import Closing
 from agent.domain.outcomes import Signal
 from agent.domain.station import unreachable
 from agent.domain.tokens import WhitelistType
@@ -80,3 +81,24 @@ def test_unreachable_station_shows_every_signal_anew() -> None:
     story.shell.station = unreachable(story.shell.station)
     story.find()
     assert story.shown == [Signal.READY]
+
+
+@pytest.mark.parametrize(
+    ("whitelist", "outcome"),
+    [
+        (WhitelistType.ALLOWED_OFFLINE, "started E1"),
+        (NEVER, "refused offline_not_permitted"),
+    ],
+)
+def test_station_that_stops_answers_whoever_waits(
+    whitelist: WhitelistType, outcome: str
+) -> None:
+    """Nobody is left without an outcome, and a late answer finds nobody."""
+    story = Story(cards={"A": token_of("A", whitelist)})
+    story.plug()
+    story.tap("A")
+    story.shell.send(Closing())
+    while story.shell.boxes["E1"].commands:
+        story.obey()
+    assert story.told("A") == [outcome]
+    assert story.shell.station.checks == {}

@@ -115,6 +115,15 @@ def test_stopping_keeps_the_session_open() -> None:
     assert asked.stop_reason is StopReason.LOCAL
 
 
+def test_decision_to_stop_is_news_for_the_backend() -> None:
+    """Its moment is when the session was last updated."""
+    clock = FakeClock()
+    session = _session(clock)
+    clock.move(timedelta(seconds=10))
+    asked = request_stop(session, StopReason.LOCAL, clock.now())
+    assert asked.stop_at == asked.updated_at == clock.now()
+
+
 @pytest.mark.parametrize("reason", StopReason)
 def test_status_at_the_end(reason: StopReason) -> None:
     """Only a session whose charger failed is INVALID."""

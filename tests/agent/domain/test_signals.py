@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from agent.domain.messages import CardUnread
 from agent.domain.outcomes import Signal
 from agent.domain.tokens import WhitelistType
 from tests.agent.domain.story import (
@@ -94,6 +97,24 @@ def test_two_refusals_in_a_row_are_both_shown() -> None:
     assert story.signal() is Signal.READY
 
 
+def test_two_cards_without_a_number_are_both_shown() -> None:
+    """There is nothing to read between them, and still both are told."""
+    story = Story()
+    for number in range(2):
+        story.shell.send(CardUnread(tap_id=f"U{number}", reader="front"))
+    assert story.shown == [Signal.REFUSED, Signal.REFUSED]
+
+
+def test_refusal_is_shown_where_nothing_works() -> None:
+    """The driver hears about his card first, and then about the station."""
+    story = Story()
+    story.fault()
+    story.tap("A")
+    assert story.signal() is Signal.REFUSED
+    story.pass_time(2)
+    assert story.signal() is Signal.ERROR
+
+
 def test_verdict_at_one_reader_is_not_shown_at_another() -> None:
     """Nobody there has tapped."""
     story = Story(TWO_READERS, cards={"A": REFUSED})
@@ -154,6 +175,18 @@ def test_taps_that_change_nothing_show_no_error(tap_to_stop: bool) -> None:  # n
     assert Signal.REFUSED not in story.shown
     story.pass_time(2)
     assert story.signal() is Signal.CHARGING
+
+
+def test_grant_is_shown_while_another_card_is_checked() -> None:
+    """Whoever has an answer sees it, and then the other one goes on waiting."""
+    cards = {card: token_of(card, WhitelistType.NEVER) for card in "AB"}
+    story = Story(TWO_EVSES, cards=cards, deadline=timedelta(seconds=60))
+    story.tap("A")
+    story.tap("B")
+    story.answer("B")
+    assert story.signal() is Signal.ACCEPTED
+    story.pass_time(2)
+    assert story.signal() is Signal.CHECKING
 
 
 # ---- checking

@@ -218,3 +218,17 @@ def test_session_is_open_until_its_last_command_was_obeyed() -> None:
         story.shell.obey("E1")
     assert [row.is_open for row in story.rows] == [False]
     assert not story.enabled()
+
+
+def test_stop_before_a_start_that_fails() -> None:
+    """The tap that started and the tap that stopped have their outcomes."""
+    story = Story()
+    story.obedient = False
+    story.plug()
+    story.tap("A")
+    story.pass_time(LOCKOUT_S)
+    story.tap("A")
+    story.disobey()
+    story.obey()
+    assert story.told("A") == ["started E1", "stopped E1"]
+    assert story.ends == ["E1 local"]

@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.domain.outcomes import StopReason
 from agent.domain.sessions import Session, add_reading, end, request_stop
+from agent.domain.settings import LateRefusal
 from agent.domain.timeline import base_of, correct, waits_for_time
+from agent.domain.tokens import Verdict, WhitelistType
 from tests.agent.domain.shell import StationClock
 from tests.agent.domain.story import Story, charging
+from tests.fakes.cards import token_of
 from tests.fakes.sessions import session_of
 
 TRUE_START = datetime(2026, 3, 1, 12, tzinfo=UTC)  # Where a FakeClock begins
@@ -111,6 +115,24 @@ def test_base_is_when_the_monotonic_clock_stood_at_zero() -> None:
     base = base_of(clock.now())
     clock.move(HOUR)
     assert base_of(clock.now()) == base == clock.wall - clock.monotonic
+
+
+def test_79_last_update_never_goes_back_without_a_clock_either() -> None:
+    """The end lies at the last reading, and what was told later stays the latest."""
+    story = _without_clock()
+    story.cards["A"] = token_of("A", WhitelistType.ALLOWED)
+    settings = replace(story.shell.settings, late_refusal=LateRefusal.CAP)
+    story.shell.settings = settings
+    story.charge("A")
+    story.meter(1600)
+    story.pass_time(600)
+    story.verify("A", Verdict.BLOCKED)
+    capped_at = story.rows[0].updated_at
+    story.shell.boxes["E1"].connected = False
+    story.restart(dark_s=1)
+    (row,) = story.rows
+    assert row.ended_at is not None
+    assert row.ended_at.wall < capped_at.wall == row.updated_at.wall
 
 
 events = st.lists(

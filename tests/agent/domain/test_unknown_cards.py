@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.domain.messages import Revalidate
+from agent.domain.outcomes import EventKind
 from agent.domain.policy import Modes, OfflineMode
 from agent.domain.settings import Owner
 from agent.domain.tokens import Misconfigured, NoAnswer, Reply, Verdict, WhitelistType
@@ -117,3 +118,26 @@ def test_unknown_card_is_verified_when_the_backend_only_failed() -> None:
     assert len(story.verified) == 2
     story.verify("X", Verdict.UNKNOWN)
     assert story.ends == ["E1 deauthorized"]
+
+
+def test_unknown_card_is_marked_in_all_that_is_told_of_it() -> None:
+    """Grant, start and session say that nobody has vouched for the card."""
+    story = _unknown()
+    story.tap("X")
+    story.no_answer("X")
+    story.plug()
+    marks = {event.kind: event.flagged for event in story.events}
+    assert marks[EventKind.TOKEN_ACCEPTED]
+    assert marks[EventKind.SESSION_STARTED]
+    assert story.rows[0].flagged
+
+
+def test_unknown_card_is_not_verified_while_its_charger_is_out_of_reach() -> None:
+    """It could not be stopped; it is asked about as soon as it can."""
+    story = _charging()
+    story.lose()
+    story.pass_time(3 * MINUTES_5)
+    assert story.verified == []
+    story.find()
+    story.pass_time(1)
+    assert len(story.verified) == 1

@@ -93,7 +93,11 @@ def _finish_stop(turn: Turn, evse: Evse, session: Session, found: ChargerFound) 
 
 
 def on_reloaded(turn: Turn) -> None:
-    """Take back what was granted, or is being decided, at a reader that is gone."""
+    """Take back what was granted, or is being decided, at a reader that is gone.
+
+    What lies on the others is told anew by their drivers.
+    """
+    turn.fields.clear()
     readers = turn.settings.readers
     for check in list(turn.checks.values()):
         if not set(check.evse_uids) <= set(readers.get(check.claim.reader, ())):

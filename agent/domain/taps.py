@@ -31,7 +31,7 @@ from agent.domain.tokens import NoAnswer, Reply
 from agent.domain.uid import Uid, UidProblem, find_problem
 
 if TYPE_CHECKING:
-    from agent.domain.station import Evse
+    from agent.domain.station import Evse, Grant
     from agent.domain.turn import Turn
 
 _PROBLEM_REFUSALS = {
@@ -124,11 +124,13 @@ def _exercise(
 def _lockout(turn: Turn, claim: Claim, tapped: CardTapped) -> bool:
     """1. Not lifted since its last tap, or too soon after what that tap caused.
 
-    A card that lay there all the time, through a restart, does not stop its session.
+    A card that lay there all the time, through a restart, undoes nothing of its own.
     """
     unlifted = turn.fields.get((tapped.reader, tapped.slot)) == claim.uid
-    unlifted |= tapped.lying and _session_of(turn, claim) is not None
-    if not unlifted and (claim.reader, claim.uid) not in turn.locks:
+    if tapped.lying:
+        own = _session_of(turn, claim) or _grant_of(turn, claim)
+        unlifted |= own is not None
+    if not unlifted and not turn.is_locked(claim):
         return False
     ignore(turn, claim, Ignored.LOCKOUT)
     return True
@@ -181,15 +183,23 @@ def _session_of(turn: Turn, claim: Claim) -> Evse | None:
 
 def _own_grant(turn: Turn, claim: Claim, _: CardTapped) -> bool:
     """4. Tap again to cancel."""
+    grant = _grant_of(turn, claim)
+    if grant is None:
+        return False
+    if turn.settings.tap_to_stop:
+        grants.cancel(turn, grant, claim)
+    else:
+        ignore(turn, claim, Ignored.ALREADY_GRANTED)
+    return True
+
+
+def _grant_of(turn: Turn, claim: Claim) -> Grant | None:
+    """Find the card's own unused grant for an EVSE of this reader."""
     here = set(turn.settings.readers[claim.reader])
     for grant in turn.grants:
         if grant.claim.uid == claim.uid and here.intersection(grant.evse_uids):
-            if turn.settings.tap_to_stop:
-                grants.cancel(turn, grant, claim)
-            else:
-                ignore(turn, claim, Ignored.ALREADY_GRANTED)
-            return True
-    return False
+            return grant
+    return None
 
 
 def _rate_limited(turn: Turn, claim: Claim, _: CardTapped) -> bool:

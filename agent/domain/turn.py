@@ -79,6 +79,11 @@ class Turn:
         until = self.now.monotonic + self.settings.stop_lockout
         self.locks[claim.reader, claim.uid] = until
 
+    def is_locked(self, claim: Claim) -> bool:
+        """Whether this card has had an effect at this reader just now."""
+        until = self.locks.get((claim.reader, claim.uid))
+        return until is not None and until > self.now.monotonic
+
     def evses_of(self, reader: str) -> Iterator[Evse]:
         """The reader's EVSEs in their configured order."""
         return (self.evses[uid] for uid in self.settings.readers[reader])

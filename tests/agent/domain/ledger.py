@@ -154,7 +154,9 @@ class Ledger:
             if not isinstance(event, Event) or event.tap_id != about or not about:
                 continue
             if isinstance(event.reason, Ignored) and isinstance(message, CardTapped):
-                fits = may_be_ignored(message, event.reason, before, self.settings)
+                fits = may_be_ignored(
+                    message, event.reason, before, after, self.settings
+                )
                 assert fits, "a card is locked"
             # With a limit, what was plugged in may have become too old meanwhile.
             unlimited = self.settings.plug_in_timeout == timedelta()

@@ -65,13 +65,21 @@ def _is_allowed(heard: Heard, evse_uid: str) -> bool:
 
 
 def may_be_ignored(
-    tapped: CardTapped, reason: Ignored, before: Station, settings: Settings
+    tapped: CardTapped,
+    reason: Ignored,
+    before: Station,
+    after: Station,
+    settings: Settings,
 ) -> bool:
-    """Whether a tap may be ignored for this reason; the other reasons tell more."""
+    """Whether a tap may be ignored for this reason; the other reasons tell more.
+
+    What was overdue has come before it in the same step, and may have locked it.
+    """
     uid = tapped.uid
     if reason is Ignored.LOCKOUT:
         in_field = before.fields.get((tapped.reader, tapped.slot)) == uid
-        return in_field or (tapped.reader, uid) in before.locks or tapped.lying
+        locks = before.locks | after.locks
+        return in_field or (tapped.reader, uid) in locks or tapped.lying
     if reason is Ignored.ALREADY_IN_PROCESS:
         if any(check.claim.uid == uid for check in before.checks.values()):
             return True

@@ -104,6 +104,8 @@ class Shell:
         self.ledger = Ledger(settings)
         self.disk: dict[str, Session] = {}
         self.disk_full = False
+        #: Whether a step was found to be wrong; nothing can be said after it.
+        self.has_failed = False
         self.effects: list[Effect] = []
         self.evse_uids = sorted(
             {uid for uids in settings.readers.values() for uid in uids}
@@ -126,10 +128,12 @@ class Shell:
             station, effects = step(before, message, self.settings, context)
         self.station = station
         self.effects += effects
+        self.has_failed = True
         self.ledger.watch(before, message, station, effects, now)
         for effect in effects:
             self._perform(effect)
         self.check_energy()
+        self.has_failed = False
 
     def _new_id(self) -> str:
         self._ids += 1

@@ -32,7 +32,7 @@ class StationMachine(Backends, Mishaps):
 
     def teardown(self) -> None:
         """Once the world is whole again, nothing is left open and nobody locked."""
-        if not hasattr(self, "shell"):
+        if not hasattr(self, "shell") or self.shell.has_failed:
             return
         self.shell.disk_full = self.slow = False
         if self.sound:

@@ -163,6 +163,9 @@ def test_card_lying_on_a_reader_that_opens_late(lockout_s: float) -> None:
     story.lay("A", lying=True)
     assert story.told("A") == ["started E1", "ignored lockout"]
     assert story.enabled()
+    story.lift()
+    story.tap("A")
+    assert story.told("A")[-1] == "stopped E1"
 
 
 def test_card_laid_on_during_a_restart_starts() -> None:

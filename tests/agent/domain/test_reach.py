@@ -119,3 +119,16 @@ def test_master_card_of_another_party_is_no_master() -> None:
     assert story.told("N") == ["refused no_evse_available"]
     story.tap("M")
     assert story.told("M") == ["stopped E1"]
+
+
+def test_answer_about_a_card_that_has_gone_leaves_the_next_one_alone() -> None:
+    """It is about a card, and not about whoever charges at its EVSE by now."""
+    cards = {card: token_of(card, ALLOWED) for card in "AB"}
+    story = Story(cards=cards)
+    story.charge("A")
+    story.tap("A")
+    story.unplug()
+    story.charge("B")
+    story.verify("A", Verdict.BLOCKED)
+    assert story.enabled()
+    assert story.told("B") == ["started E1"]

@@ -268,23 +268,6 @@ def test_end_is_recorded_once_the_charger_has_confirmed() -> None:
     assert story.trail == trail
 
 
-def test_card_lying_on_the_reader_through_a_restart_does_not_stop() -> None:
-    """It is read again at start, and that is no tap."""
-    story = Story()
-    story.plug()
-    story.lay("A")
-    story.pass_time(60)
-    story.restart()
-    story.pass_time(30)
-    story.lay("A", lying=True)
-    assert story.told("A") == ["started E1", "ignored lockout"]
-    assert story.enabled()
-    story.lift()
-    story.pass_time(6)
-    story.tap("A")
-    assert not story.enabled()
-
-
 def test_session_of_a_removed_evse_is_ended() -> None:
     """Its backend hears of an end, flagged as estimated."""
     story = Story(TWO_EVSES)

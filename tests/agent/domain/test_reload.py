@@ -102,3 +102,27 @@ def test_station_that_stops_answers_whoever_waits(
         story.obey()
     assert story.told("A") == [outcome]
     assert story.shell.station.checks == {}
+
+
+def test_card_lifted_during_a_reload_is_read_at_its_next_tap() -> None:
+    """The reader was closed when it left, so that nobody has seen it go."""
+    story = Story()
+    story.plug()
+    story.lay("A")
+    story.pass_time(60)
+    story.shell.reload(story.shell.settings)
+    story.tap("A")
+    assert story.told("A") == ["started E1", "stopped E1"]
+
+
+@pytest.mark.parametrize("plugged", [True, False], ids=["charging", "granted"])
+def test_card_lying_on_a_reader_through_a_reload_does_nothing(plugged: bool) -> None:  # noqa: FBT001 - a table
+    """Neither its session nor its grant is taken for tapped again."""
+    story = Story()
+    if plugged:
+        story.plug()
+    story.lay("A")
+    story.pass_time(30)
+    story.shell.reload(story.shell.settings)
+    story.lay("A", lying=True)
+    assert story.told("A")[1:] == ["ignored lockout"]

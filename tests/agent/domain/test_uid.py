@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain.uid import (
+    Alias,
     Technology,
     Uid,
     UidProblem,
+    aliases_of,
     find_problem,
     respell,
     spelling_of,
@@ -119,6 +121,31 @@ def test_mixed_spelling_round_trip(listed: str) -> None:
 def test_spelling_holds_no_digit_of_the_card(listed: str) -> None:
     """What is stored about the spelling tells nothing about the number."""
     assert set(spelling_of(listed)) <= set("xX:-. ")
+
+
+@pytest.mark.parametrize(
+    ("number", "kinds", "aliases"),
+    [
+        ("01020304", [], []),
+        ("01020304", [Alias.REVERSED], ["04030201"]),
+        ("01020304", [Alias.DECIMAL], ["16909060", "0016909060"]),
+        ("0041A1B2C3", [Alias.DECIMAL], ["1101116099"]),
+        ("04A1B2C3D4E5F6", [Alias.DECIMAL], [str(0x04A1B2C3D4E5F6)]),
+        (
+            "04A1B2C3D4E5F6",
+            [Alias.DECIMAL, Alias.REVERSED],
+            ["F6E5D4C3B2A104", str(0x04A1B2C3D4E5F6), str(0xF6E5D4C3B2A104)],
+        ),
+        ("01020101", [Alias.REVERSED], ["01010201"]),
+        ("01020201", [Alias.REVERSED], []),
+        ("SE-EMS-1", [Alias.DECIMAL, Alias.REVERSED], []),
+    ],
+)
+def test_other_numbers_of_a_card(
+    number: str, kinds: list[Alias], aliases: list[str]
+) -> None:
+    """65: the likeliest first, each once, and never the card's own."""
+    assert [uid.value for uid in aliases_of(Uid(number), kinds)] == aliases
 
 
 def test_digits_follow_the_first_letter() -> None:

@@ -141,3 +141,13 @@ def test_unknown_card_is_not_verified_while_its_charger_is_out_of_reach() -> Non
     story.find()
     story.pass_time(1)
     assert len(story.verified) == 1
+
+
+def test_unknown_card_is_not_verified_while_it_is_being_stopped() -> None:
+    """Whatever anybody says of it now, it will not charge."""
+    story = _charging()
+    story.obedient = False
+    story.unplug()
+    story.upstream_up()
+    story.pass_time(3 * MINUTES_5)
+    assert story.verified == []

@@ -161,6 +161,18 @@ def test_second_late_refusal_gives_no_more() -> None:
     assert story.ends == ["E1 deauthorized"]
 
 
+def test_late_refusal_of_a_session_that_is_being_stopped() -> None:
+    """There is nothing left to cap."""
+    story = _offline(late_refusal=LateRefusal.CAP)
+    story.obedient = False
+    story.unplug("E1")
+    story.answer("A", Verdict.BLOCKED)
+    kinds = [event.kind for event in story.events]
+    assert EventKind.SESSION_CAPPED not in kinds
+    story.obey()
+    assert story.ends == ["E1 ev_disconnected"]
+
+
 def test_cap_survives_a_restart() -> None:
     """What flowed without us counts, and the session ends at once."""
     story = _offline(late_refusal=LateRefusal.CAP, late_refusal_cap_wh=3000)

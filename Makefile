@@ -20,7 +20,7 @@ test: lint types ## set up, then check and test everything
 	$(BIN)/pytest $(ARGS)
 
 torture: setup-test ## kill the daemon thousands of times; TORTURE=100 goes on for hours
-	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture $(ARGS)
+	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture tests/simulation $(ARGS)
 
 setup: ## install what running needs
 	@scripts/setup run

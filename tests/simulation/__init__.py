@@ -1,0 +1,1 @@
+"""A month at a charge point in a minute: the whole daemon on virtual time."""

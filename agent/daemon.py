@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent import service
+from agent.actuators import CHARGER_TIMEOUT
 from agent.assembly import Assembly
 from agent.clock import SystemClock
 from agent.commands import Commands
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 CHARGERS_FOUND_WITHIN = timedelta(seconds=5)
-DRAIN_WITHIN = timedelta(seconds=2)
+#: Longer than a charger may take over a command that is under way.
+DRAIN_WITHIN = CHARGER_TIMEOUT + timedelta(seconds=2)
 JOURNAL_ANSWERS_WITHIN = timedelta(seconds=10)
 READER_SILENT_AT_MOST = timedelta(seconds=60)
 

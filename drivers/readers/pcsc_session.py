@@ -98,7 +98,8 @@ class Session:
         # One place more: for the failure that says that it is full.
         self._queue = asyncio.Queue[ReaderEvent | Exception](QUEUE_SIZE + 1)
         self._fields: dict[str, _Field] = {}
-        #: Since when each reader has been looked at, in monotonic seconds.
+        #: When each reader was first looked at, in monotonic seconds. One that was
+        #: away and is back is no new one: its slot knows what it held.
         self._since = defaultdict[str, float](monotonic)
         self._standing: ReaderUp | ReaderDown | None = None
         self._watcher_ended = asyncio.Event()
@@ -130,7 +131,6 @@ class Session:
                 self._on_readers(attached)
             case ServiceDown(reason):
                 self._lose(list(self._fields))
-                self._since.clear()
                 self._stand(ReaderDown(reason))
             case Edges(reader, edges):
                 for edge in edges:
@@ -143,8 +143,6 @@ class Session:
     def _on_readers(self, attached: tuple[str, ...]) -> None:
         ours = list(filter(self._matches, attached))
         self._lose([name for name in self._fields if name not in ours])
-        for name in self._since.keys() - set(ours):
-            del self._since[name]
         for name in ours:
             self._since[name]
         if ours:

@@ -137,6 +137,7 @@ def test_unknown_card_is_not_verified_while_its_charger_is_out_of_reach() -> Non
     story = _charging()
     story.lose()
     story.pass_time(3 * MINUTES_5)
+    story.tap("B")
     assert story.verified == []
     story.find()
     story.pass_time(1)

@@ -142,6 +142,7 @@ def test_late_refusal_caps_the_session() -> None:
     story.meter(1500, "E1")
     story.answer("A", Verdict.BLOCKED)
     assert story.events[-1].kind is EventKind.SESSION_CAPPED
+    assert story.events[-1].energy_wh == 3500
     story.pass_time(60)
     story.meter(4499, "E1")
     assert story.enabled("E1")

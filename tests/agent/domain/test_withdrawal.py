@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.domain.outcomes import EventKind, Signal, StopReason
+from agent.domain.outcomes import DecidedBy, EventKind, Signal, StopReason
 from agent.domain.tokens import WhitelistType
 from tests.agent.domain.story import LOCKOUT_S, TWO_EVSES, TWO_READERS, Story
 from tests.fakes.cards import token_of, uid_of
@@ -74,6 +74,8 @@ def test_42_withdraw_a_waiting_card(which: dict[str, Any]) -> None:
     story.plug("E1")
     story.tap("A", "left")
     assert story.withdraw(**which) == (1, 0, 0)
+    assert story.signal("left") is Signal.REFUSED
+    assert story.events[-1].decided_by is DecidedBy.LOCAL
     story.answer("A")
     story.pass_time(3600)
     assert story.told("A") == ["withdrawn"]

@@ -78,6 +78,7 @@ class Daemon:
             # real state of its charger.
             await self._start(stack, parts.authorizer.run())
             await self._start(stack, parts.runner.run())
+            stack.push_async_callback(self._remember, parts)
             for charger in parts.chargers.values():
                 await self._start(stack, charger.run())
             await self._wait_for_chargers(parts)
@@ -181,13 +182,22 @@ class Daemon:
                     await charger.settle()
                 await parts.runner.drain()
                 await parts.runner.record_the_rest()
-                # Only a station at rest can be handed on; else the journal knows best.
-                self._remembered = parts.runner.memory()
                 await parts.journal.note_time(self.clock.now().wall)
         except TimeoutError:
             _LOGGER.warning("some inputs could not be handled before stopping")
         except STORE_ERRORS as err:
             _LOGGER.warning("the time cannot be kept for the next start: %s", err)
+
+    async def _remember(self, parts: Assembly) -> None:
+        """Keep the station for the run after a reload, when its chargers are closed.
+
+        The runner ends right after this, so that nothing can happen in between.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_WITHIN.total_seconds()):
+                self._remembered = await parts.runner.come_to_rest()
+        except TimeoutError:
+            _LOGGER.warning("the station does not come to rest; the journal knows best")
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -132,6 +132,7 @@ class StationRunner:
         self._health = health
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._unrecorded: list[tuple[Record, str]] = []
+        self._stepping = asyncio.Lock()
         self._withdrawals: dict[str, asyncio.Future[Withdrawn]] = {}
 
     async def restore(self, open_sessions: Sequence[Session]) -> None:
@@ -140,6 +141,12 @@ class StationRunner:
         orphans = end_orphans(self._chargers, open_sessions)
         if not await self._record(orphans):
             self._unrecorded += [(record, self._new_id()) for record in orphans]
+
+    async def come_to_rest(self) -> Memory:
+        """Do what was handed in so far, and tell the memory between two steps."""
+        await self._inputs.join()
+        async with self._stepping:
+            return self.memory()
 
     def memory(self) -> Memory:
         """What a successor needs to go on without a break."""
@@ -170,7 +177,8 @@ class StationRunner:
         async with asyncio.TaskGroup() as group:
             while True:
                 message = await self._next_input()
-                await self._handle(message, group)
+                async with self._stepping:
+                    await self._handle(message, group)
 
     async def drain(self) -> None:
         """Wait until everything handed in so far is done."""

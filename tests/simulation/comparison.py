@@ -36,8 +36,8 @@ GRANT_S: Final = 60.0 + REACTION_S
 _SAME_S: Final = 0.001
 #: The wire knows whole seconds, cut off.
 _WIRE_S: Final = 1.5
-#: What flows while the meter's word is on its way.
-_METER_WH: Final = 5.0
+#: A reading waits for the disk like everything else.
+_HANDLED_WITHIN_S: Final = 5.0
 #: The rules' meter_every; what was read since then may be lost with the power.
 _DURABLE_EVERY_S: Final = 180.0
 
@@ -220,13 +220,14 @@ class Comparison:
         assert last.off_at is not None
         sure_at = max(first.on_at, _sure_until(socket, last.off_at))
         sure_wh = socket.wh_at(sure_at) - first.on_wh
-        if not sure_wh - _METER_WH <= told_wh <= flowed_wh:
+        if not sure_wh - 1 <= told_wh <= flowed_wh:
             yield f"{told_wh} Wh, between {sure_wh:.0f} and {flowed_wh} expected"
         if session.meter_at is not None:
             read_at = self._world.clock.truth_of(session.meter_at)
-            read_wh = socket.wh_at(read_at) - first.on_wh
-            if abs(read_wh - told_wh) > _METER_WH:
-                yield f"{told_wh} Wh where {read_wh:.0f} had been read"
+            least_wh = socket.wh_at(read_at - _HANDLED_WITHIN_S) - first.on_wh
+            most_wh = socket.wh_at(read_at) - first.on_wh
+            if not least_wh - 1 <= told_wh <= most_wh + 1:
+                yield f"{told_wh} Wh where {most_wh:.0f} had been read"
 
     def _is_excused(self, account: Account) -> bool:
         """Whether a session may have come to nothing."""

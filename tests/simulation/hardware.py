@@ -101,7 +101,7 @@ class WorldCharger(Charger):
     async def _command(self, *, on: bool) -> None:
         slow = self._chance.random() < _COMMAND_IS_SLOW
         range_s = (0.4, 4.5) if slow else (0.02, 0.4)
-        await asyncio.sleep(self._chance.uniform(*range_s))
+        await asyncio.sleep(self._socket.slow_s + self._chance.uniform(*range_s))
         socket, fails = self._socket, self._chance.random() < _COMMAND_FAILS
         if not socket.linked or (fails and self._chance.random() < 0.3):
             await asyncio.sleep(self._chance.choice((0.1, _COMMAND_HANGS_S)))

@@ -43,6 +43,8 @@ class SimulatedLoop(VirtualLoop):
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
+        #: What a disk needs besides the usual.
+        self.slow_s = 0.0
         self._chance = chance
         self._busy_until: dict[int, float] = {}
         self._handlers: dict[int, Callable[[], object]] = {}
@@ -70,7 +72,7 @@ class SimulatedLoop(VirtualLoop):
     ) -> asyncio.Future[T]:
         """Do it here, a little later; one thing at a time for each executor."""
         slow = self._chance.random() < _SLOW_SHARE
-        takes_s = self._chance.uniform(*(_SLOW_S if slow else _QUICK_S))
+        takes_s = self.slow_s + self._chance.uniform(*(_SLOW_S if slow else _QUICK_S))
         begin = self.time()
         if executor is not None:
             begin = max(begin, self._busy_until.get(id(executor), 0.0))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ENDS_WITHIN_S: Final = 60.0
 _CANCELLED_AT_MOST: Final = 1000
-_LEARNS_TIME_WITHIN_S: Final = 8.0
+_LEARNS_TIME_WITHIN_S: Final = 20.0
 _FOREVER_S: Final = 100 * 86400.0
 _NOT_ON_DISK: Final = ("*-shm", "*.sock", "lock")
 

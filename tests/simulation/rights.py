@@ -71,7 +71,9 @@ def is_wrongly_refused(world: World, tap: Tap) -> bool:
     may = MAY_BE_REFUSED[tap.card.kind]
     if tap.card.kind is Kind.ALLOWED and plan.online == "online-first":
         may = _OFFLINE if plan.offline == "deny" else may
-    return reason not in may or (reason == Refusal.NO_EVSE_AVAILABLE and tap.room)
+    # What was free may be taken by the time an answer comes.
+    room = tap.room and tap.card.kind in (Kind.ALWAYS, Kind.FLEET)
+    return reason not in may or (reason == Refusal.NO_EVSE_AVAILABLE and room)
 
 
 def _must_know(world: World, card: Card, now: float) -> bool:

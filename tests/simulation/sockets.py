@@ -84,6 +84,8 @@ class Socket:
         self.watts = 0
         self.fault: str | None = None
         self.linked = True
+        #: What its contactor needs besides the usual.
+        self.slow_s = 0.0
         #: Somebody has tapped and is about to plug in.
         self.reserved = False
         self.resets = 0
@@ -144,6 +146,8 @@ class Socket:
     def is_free(self) -> bool:
         """Whether a car could be plugged in."""
         taken = self.plugged or self.reserved or self._true() < self._taken_until
+        if self.enabled:
+            return False  # It is lit, as if somebody were charging.
         # Nobody could tell the agent that another car came while it did not look.
         return not taken and not self._left_unseen
 

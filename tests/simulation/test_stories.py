@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.simulation.cards import Kind
 from tests.simulation.comparison import find_differences
+from tests.simulation.loop import SimulatedLoop
 from tests.simulation.play import simulate
 from tests.simulation.world import Plan
 
@@ -25,17 +26,22 @@ def _judge(world: World) -> None:
     assert list(find_differences(world)) == []
 
 
-async def _tap(world: World, kind: Kind) -> None:
+async def _tap(world: World, kind: Kind, reader: str = "south") -> None:
     card = next(card for card in world.cards if card.kind is kind)
-    await world.readers["south"].hold(card, 0.5)
+    await world.readers[reader].hold(card, 0.5)
+
+
+async def _switch_on(world: World) -> None:
+    world.machine.boot()
+    world.clock.synchronize()
+    readers = world.readers.values()
+    assert await world.until(lambda: all(one.is_lit for one in readers), MINUTE_S)
 
 
 async def _begin(world: World) -> Socket:
     """Switch everything on and let a car charge."""
     socket = world.sockets["E8"]
-    world.machine.boot()
-    world.clock.synchronize()
-    assert await world.until(lambda: world.readers["south"].is_lit, MINUTE_S)
+    await _switch_on(world)
     socket.plug()
     socket.draw(WATTS)
     await _tap(world, Kind.ALWAYS)
@@ -102,6 +108,48 @@ def test_a_stop_of_the_agent_leaves_no_driver_without_an_answer() -> None:
         await world.machine.terminate()
         await tap
         world.machine.start()
+        await world.settle()
+
+    simulate(PLAN, _judge, story=story)
+
+
+def test_a_reload_while_a_charger_takes_its_time_takes_nothing_from_anybody() -> None:
+    """The driver there is answered, and the one at another socket keeps his grant."""
+
+    async def story(world: World) -> None:
+        slow, other = world.sockets["E8"], world.sockets["E1"]
+        await _switch_on(world)
+        await _tap(world, Kind.OFFLINE, "east")
+        slow.plug()
+        slow.slow_s = 3.0
+        await asyncio.sleep(2)
+        await _tap(world, Kind.ALWAYS)
+        world.machine.reload()
+        await asyncio.sleep(MINUTE_S / 3)
+        other.plug()
+        assert await world.until(lambda: other.can_flow, MINUTE_S)
+        slow.unplug()
+        other.unplug()
+        await world.settle()
+
+    simulate(PLAN, _judge, story=story)
+
+
+def test_what_happens_during_a_reload_is_remembered() -> None:
+    """Who plugs in while the station looks away is charged once, for one session."""
+
+    async def story(world: World) -> None:
+        socket, loop = world.sockets["E8"], asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        await _switch_on(world)
+        await _tap(world, Kind.ALWAYS)
+        loop.slow_s = 1.0
+        world.machine.reload()
+        await asyncio.sleep(0.3)
+        socket.plug()
+        assert await world.until(lambda: socket.can_flow, MINUTE_S)
+        await asyncio.sleep(MINUTE_S)
+        socket.unplug()
         await world.settle()
 
     simulate(PLAN, _judge, story=story)

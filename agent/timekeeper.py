@@ -81,6 +81,10 @@ class Timekeeper:
         """Tell the monotonic time."""
         return self._clock.now().monotonic
 
+    def is_synchronized(self) -> bool:
+        """Whether somebody has told this machine the time."""
+        return self._clock.now().synchronized
+
     def correct(self, session: Session) -> Session:
         """Date a session by all that is known now."""
         return correct(session, self._bases)

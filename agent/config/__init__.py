@@ -1,6 +1,7 @@
 """The configuration: one TOML file, checked whole before anything starts."""
 
+from agent.config.config import Config, DriverTable
 from agent.config.loading import load_config
-from agent.config.schema import Config, DriverTable, TokenSource, Upstream
+from agent.config.upstream import SecretSource, Upstream
 
-__all__ = ["Config", "DriverTable", "TokenSource", "Upstream", "load_config"]
+__all__ = ["Config", "DriverTable", "SecretSource", "Upstream", "load_config"]

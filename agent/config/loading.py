@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import tomllib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec.structs import fields
 
 from agent import registry
-from agent.config.combinations import check_shared_paths, check_unknown_cards
+from agent.config.combinations import check_combinations
+from agent.config.config import Config, DriverTable, Evse, Reader
 from agent.config.reading import Mistakes, Place, read_struct
 from agent.config.schema import (
     AuthorizationConfig,
     ClockConfig,
-    Config,
-    DriverTable,
-    Evse,
     EvseConfig,
-    Reader,
     ReaderConfig,
     ReportingConfig,
+    ServerConfig,
     StationConfig,
-    Upstream,
-    UpstreamConfig,
+    TariffConfig,
 )
 from agent.config.secrets import SecretFinder
+from agent.config.upstream import Upstream, UpstreamConfig
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,15 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_TABLES = (
-    "station",
-    "authorization",
-    "reporting",
-    "clock",
-    "evse",
-    "reader",
-    "upstream",
-)
+_SINGLE = {
+    "station": StationConfig,
+    "authorization": AuthorizationConfig,
+    "reporting": ReportingConfig,
+    "clock": ClockConfig,
+    "tariff": TariffConfig,
+    "server": ServerConfig,
+}
+_TABLES = (*_SINGLE, "evse", "reader", "upstream")
+_SECRETS = ("token", "client_key", "proxy_login")
 
 
 def load_config(path: Path, credentials_dir: Path | None = None) -> Config:
@@ -82,30 +80,24 @@ class _Loader:
     def load(self) -> Config | None:
         for name in self._tables.keys() - set(_TABLES):
             self._mistakes.add_table(name, _TABLES)
-        station = self._single("station", StationConfig)
-        authorization = self._single("authorization", AuthorizationConfig)
-        reporting = self._single("reporting", ReportingConfig)
-        clock = self._single("clock", ClockConfig)
-        if station is not None:
-            self._state_dir = station.state_dir
+        single = {name: self._single(name, cls) for name, cls in _SINGLE.items()}
+        if single["station"] is not None:
+            self._state_dir = single["station"].state_dir
         evses = self._evses()
         readers = self._readers([evse.uid for evse in evses])
         upstreams = self._upstreams()
-        if None in (station, authorization, reporting, clock):
+        if None in single.values():
             return None
-        check_unknown_cards(authorization, upstreams, self._mistakes)
-        check_shared_paths(evses, readers, self._mistakes)
-        return Config(
+        config = Config(
             path=self._mistakes.path,
-            station=station,
-            authorization=authorization,
-            reporting=reporting,
-            clock=clock,
+            **single,
             evses=tuple(evses),
             readers=tuple(readers),
             upstreams=tuple(upstreams),
             notes=tuple(self._secrets.notes),
         )
+        check_combinations(config, self._mistakes)
+        return config
 
     # ---- tables -------------------------------------------------------------------
 
@@ -143,15 +135,7 @@ class _Loader:
             if read.uid.casefold() in {evse.uid.casefold() for evse in evses}:
                 self._mistakes.add(place, "uid", "is taken by another EVSE", read.uid)
                 continue
-            evses.append(
-                Evse(
-                    uid=read.uid,
-                    connector_id=read.connector_id,
-                    meter_id=read.meter_id,
-                    max_power_w=read.max_power_w,
-                    charger=charger,
-                )
-            )
+            evses.append(Evse(config=read, charger=charger))
         return evses
 
     def _readers(self, evse_uids: Sequence[str]) -> list[Reader]:
@@ -199,26 +183,31 @@ class _Loader:
     def _upstreams(self) -> list[Upstream]:
         upstreams: list[Upstream] = []
         for place, table in self._listed("upstream"):
-            read = self._read(UpstreamConfig, table, place)
-            token = None
-            if isinstance(table.get("token"), dict):
-                token = self._secrets.find(place, table["token"])
-            if read is None or token is None:
+            read = read_struct(
+                UpstreamConfig, table, place, self._mistakes, base_dir=self._directory
+            )
+            secrets = {
+                key: self._secrets.find(place, key, table[key])
+                for key in _SECRETS
+                if isinstance(table.get(key), dict)
+            }
+            token = secrets.get("token")
+            if read is None or token is None or None in secrets.values():
                 continue
-            self._check_url(place, read.versions_url)
             if read.name in {other.config.name for other in upstreams}:
                 self._mistakes.add(
                     place, "name", "is taken by another upstream", read.name
                 )
                 continue
-            upstreams.append(Upstream(config=read, token=token))
+            upstreams.append(
+                Upstream(
+                    config=read,
+                    token=token,
+                    client_key=secrets.get("client_key"),
+                    proxy_login=secrets.get("proxy_login"),
+                )
+            )
         return upstreams
-
-    def _check_url(self, place: Place, url: str) -> None:
-        try:
-            urlsplit(url).port  # noqa: B018 - raises what is wrong with it
-        except ValueError as err:
-            self._mistakes.add(place, "versions_url", f"expected a URL: {err}", url)
 
     def _read(self, cls: type[Any], table: dict[str, Any], place: Place) -> Any:  # noqa: ANN401 - an instance of cls
         return read_struct(cls, table, place, self._mistakes, base_dir=self._state_dir)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
@@ -19,6 +20,7 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,6 +39,7 @@ _UNITS = {
     "d": timedelta(days=1),
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_AMOUNT = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
 _LONGEST = timedelta(days=366)
 _WORDS = {
     str: "a text",
@@ -49,7 +52,8 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
-SECRET_KEY = "token"  # noqa: S105 - the inner table whose values are never shown
+#: The inner tables whose values are never shown.
+SECRET_KEYS = ("token", "client_key", "proxy_login")
 
 
 class Place(NamedTuple):
@@ -115,7 +119,9 @@ def read_struct(
             try:
                 values[key] = _convert(table[key], kind, base_dir)
             except ValueError as err:
-                secret = place.key == SECRET_KEY or _extra(kind, "secret")
+                secret = place.key in SECRET_KEYS or _extra(
+                    _without_none(kind), "secret"
+                )
                 value = ... if secret else table[key]
                 mistakes.add(place, prefix + key, str(err), value)
         elif required:
@@ -158,15 +164,40 @@ def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 -
             raise ValueError("expected a duration longer than zero")
         return duration
 
+    if _extra(kind, "amount"):
+        return _read_amount(value, kind)
+
     def read_path(kind: type, value: object) -> object:
         if kind is Path and isinstance(value, str) and "\0" not in value:
             return base_dir / value
         raise ValueError("expected a path")
 
     try:
-        return msgspec.convert(value, kind, dec_hook=read_path)
+        read = msgspec.convert(value, kind, dec_hook=read_path)
     except msgspec.ValidationError as err:
         raise ValueError(f"expected {_describe(kind)}") from err
+    (item,) = get_args(kind) if get_origin(kind) is list else (kind,)
+    if _extra(item, "url"):
+        for url in read if isinstance(read, list) else [read]:
+            _check_url(url, item)
+    return read
+
+
+def _check_url(text: str, kind: Any) -> None:  # noqa: ANN401 - any field type
+    """Find what a pattern cannot know: a port that there is not, half an address."""
+    try:
+        urlsplit(text if "://" in text else f"//{text}").port  # noqa: B018 - raises it
+    except ValueError as err:
+        raise ValueError(f"expected {_describe(kind)}: {err}") from err
+
+
+def _read_amount(value: object, kind: Any) -> Decimal:  # noqa: ANN401 - any field type
+    """Read a number that must not be a binary fraction, so text or a whole one."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        match = _AMOUNT.fullmatch(str(value))
+        if match is not None:
+            return Decimal(match[0])
+    raise ValueError(f"expected {_describe(kind)}")
 
 
 def _without_none(kind: Any) -> Any:  # noqa: ANN401 - any field type

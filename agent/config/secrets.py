@@ -1,4 +1,4 @@
-"""Where the tokens of upstreams are kept, and whether they can be used from there."""
+"""Where the secrets of upstreams are kept, and whether they can be used from there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from agent.config.reading import Mistakes, Place, read_struct
-from agent.config.schema import TokenSource
+from agent.config.upstream import SecretSource
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ class SecretFinder:
         self._credentials_dir = credentials_dir
         self.notes: list[str] = []
 
-    def find(self, place: Place, table: dict[str, Any]) -> TokenSource | None:
+    def find(
+        self, place: Place, key: str, table: dict[str, Any]
+    ) -> SecretSource | None:
         """Read `{ file = … }` or `{ credential = … }`; None if it is of no use."""
         source = read_struct(
-            TokenSource,
+            SecretSource,
             table,
-            place._replace(key="token"),
+            place._replace(key=key),
             self._mistakes,
             base_dir=self._mistakes.path.absolute().parent,
         )
@@ -34,34 +36,37 @@ class SecretFinder:
             return None
         if (source.file is None) == (source.credential is None):
             expected = 'expected { file = "…" } or { credential = "…" }'
-            self._mistakes.add(place, "token", expected)
+            self._mistakes.add(place, key, expected)
             return None
         if source.credential is not None:
             if self._credentials_dir is None:
                 self.notes.append(
-                    f"{place} token: credential {source.credential!r} is handed over "
+                    f"{place} {key}: credential {source.credential!r} is handed over "
                     "by systemd and was not looked at"
                 )
                 return source
-            source = TokenSource(file=self._credentials_dir / source.credential)
-        problem = _find_problem(source)
+            source = SecretSource(file=self._credentials_dir / source.credential)
+        problem = _find_problem(source, is_text=key != "client_key")
         if problem is not None:
-            self._mistakes.add(place, "token", problem)
+            self._mistakes.add(place, key, problem)
             return None
         return source
 
 
-def _find_problem(source: TokenSource) -> str | None:
-    """Say what keeps a token file from being used safely."""
+def _find_problem(source: SecretSource, *, is_text: bool) -> str | None:
+    """Say what keeps a secret's file from being used safely."""
     path = source.file
     if path is None:
         return "no file"
     try:
         mode = path.stat().st_mode
-        source.read()
+        if is_text:
+            source.read()
+        else:
+            path.open("rb").close()
     except OSError as err:
         return (
-            f"{path}: {err.strerror}; put the token there, or add LoadCredential= "
+            f"{path}: {err.strerror}; put the secret there, or add LoadCredential= "
             "to the service"
         )
     except ConfigError as err:

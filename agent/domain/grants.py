@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from agent.domain import signals, starting
+from agent.domain.messages import Change, Record
 from agent.domain.outcomes import (
     DecidedBy,
     EventKind,
@@ -17,6 +18,7 @@ from agent.domain.outcomes import (
 )
 from agent.domain.policy import Refuse
 from agent.domain.refusals import refuse
+from agent.domain.sessions import Session, SessionStatus, lapse
 from agent.domain.settings import Select
 from agent.domain.station import Check, Claim, Evse, Grant
 
@@ -33,7 +35,7 @@ def permit(turn: Turn, claim: Claim, allow: Allow, check: Check | None) -> None:
 
     `check` is what was asked, None if nobody was.
     """
-    if allow.token is None and turn.settings.owner_of(allow) is None:
+    if not starting.can_book(turn.settings, allow):
         # Allowed, but there is nobody whom the session could be booked on.
         refuse(turn, claim, Refuse(Refusal.MISCONFIGURED, allow.decided_by))
         return
@@ -97,6 +99,7 @@ def _grant(turn: Turn, claim: Claim, allow: Allow, evse_uids: tuple[str, ...]) -
             evse_uids=evse_uids,
             decided_at=turn.now,
             expires=turn.now.monotonic + turn.settings.connection_timeout,
+            session=_announce(turn, claim, allow, evse_uids),
         )
     )
     turn.lock(claim)
@@ -114,9 +117,32 @@ def _grant(turn: Turn, claim: Claim, allow: Allow, evse_uids: tuple[str, ...]) -
     signals.verdict(turn, claim.reader, Signal.ACCEPTED)
 
 
+def _announce(
+    turn: Turn, claim: Claim, allow: Allow, evse_uids: tuple[str, ...]
+) -> Session | None:
+    """Tell of the session to come, where it is known which EVSE it will be at.
+
+    Nothing depends on it, so a disk that is full is no reason against the grant.
+    """
+    if not (turn.settings.tell_grants and turn.storage_ok and len(evse_uids) == 1):
+        return None
+    evse = turn.evses[evse_uids[0]]
+    session = starting.new_session(turn, evse, claim, allow)
+    session = replace(session, status=SessionStatus.PENDING)
+    turn.do(Record(Change.PENDING, session))
+    return session
+
+
+def _drop(turn: Turn, grant: Grant) -> None:
+    """Forget a grant that comes to nothing, and take back what was told of it."""
+    turn.grants.remove(grant)
+    if grant.session is not None:
+        turn.do(Record(Change.END, lapse(grant.session, turn.now)))
+
+
 def cancel(turn: Turn, grant: Grant, by: Claim) -> None:
     """Take an unused grant back by its own card; tap and grant end in one event."""
-    turn.grants.remove(grant)
+    _drop(turn, grant)
     turn.emit(
         EventKind.TOKEN_WITHDRAWN,
         by,
@@ -151,7 +177,7 @@ def _lapse(
     reason: StopReason | Refusal | None = None,
 ) -> None:
     """End a grant that its driver has not used; his card works again at once."""
-    turn.grants.remove(grant)
+    _drop(turn, grant)
     turn.locks.pop((grant.claim.reader, grant.claim.uid), None)
     turn.emit(
         kind,
@@ -203,7 +229,7 @@ def use_grant(turn: Turn, evse_uid: str) -> None:
                 grant.claim,
                 grant.allow,
                 decided_at=grant.decided_at,
-                from_grant=True,
+                grant=grant,
             )
             return
 

@@ -30,4 +30,5 @@ class Instant(Struct, frozen=True, kw_only=True):
 
 def ocpi_datetime(moment: datetime) -> str:
     """Write a moment the way every OCPI version reads it: whole seconds and Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return in_utc.isoformat(timespec="seconds") + "Z"

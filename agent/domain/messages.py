@@ -233,10 +233,12 @@ class Context(Struct, frozen=True, kw_only=True):
 class Change(Enum):
     """Why a session is recorded; START and END are reported, and both must arrive.
 
-    READING keeps a meter reading, UPDATE reports it as well. STOP is the decision to
-    stop, END what the meter said once energy was off.
+    PENDING announces the session of a grant; START follows, or an END. READING keeps a
+    meter reading, UPDATE reports it as well. STOP is the decision to stop, END what the
+    meter said once energy was off.
     """
 
+    PENDING = "pending"
     START = "start"
     READING = "reading"
     UPDATE = "update"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.domain import charging, grants, withdrawal
+from agent.domain import charging, grants, starting, withdrawal
 from agent.domain.messages import Change, DisableEnergy, EnableEnergy, Record
 from agent.domain.outcomes import EventKind, StopReason
-from agent.domain.sessions import end, request_stop
+from agent.domain.sessions import SessionStatus, end, lapse, request_stop
 from agent.domain.uid import Uid
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def _finish_stop(turn: Turn, evse: Evse, session: Session, found: ChargerFound) 
 def on_reloaded(turn: Turn) -> None:
     """Take back what was granted, or is being decided, at a reader that is gone.
 
-    What lies on the others is told anew by their drivers.
+    A grant that nobody is left to be booked on is taken back, too. What lies on the
+    other readers is told anew by their drivers.
     """
     turn.fields.clear()
     readers = turn.settings.readers
@@ -103,7 +104,8 @@ def on_reloaded(turn: Turn) -> None:
         if not set(check.evse_uids) <= set(readers.get(check.claim.reader, ())):
             withdrawal.withdraw_check(turn, check, StopReason.OPERATOR)
     for grant in list(turn.grants):
-        if not set(grant.evse_uids) <= set(readers.get(grant.claim.reader, ())):
+        here = set(grant.evse_uids) <= set(readers.get(grant.claim.reader, ()))
+        if not here or not starting.can_book(turn.settings, grant.allow):
             grants.withdraw(turn, grant, StopReason.OPERATOR)
 
 
@@ -112,12 +114,21 @@ def end_orphans(
 ) -> list[Record]:
     """End open sessions that no EVSE can go on with: it is gone, or has a newer one.
 
-    They come oldest first, and end with their last durable reading.
+    They come oldest first, and end with their last durable reading. A PENDING one was
+    a grant, which nobody has any more.
     """
     sessions = list(sessions)
-    newest = {session.evse_uid: session.id for session in sessions}
+    newest = {
+        session.evse_uid: session.id
+        for session in sessions
+        if session.status is not SessionStatus.PENDING
+    }
     records = []
     for session in sessions:
+        if session.status is SessionStatus.PENDING:
+            ended = lapse(session, session.updated_at)
+            records.append(Record(Change.END, ended))
+            continue
         if session.evse_uid in evse_uids and newest[session.evse_uid] == session.id:
             continue
         at = session.meter_at or session.started_at

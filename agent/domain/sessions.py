@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from agent.domain.instant import Instant  # noqa: TC001 - msgspec reads it
 from agent.domain.outcomes import AuthMethod, DecidedBy, StopReason
+from agent.domain.places import Place  # noqa: TC001 - msgspec reads it
+from agent.domain.tariffs import Cost, Tariff, cost
 from agent.domain.tokens import TokenType  # noqa: TC001 - msgspec reads it
 from agent.domain.uid import Uid
 
@@ -21,8 +23,12 @@ METER_STEP_WH = 1000
 
 
 class SessionStatus(StrEnum):
-    """OCPI's SessionStatus, as far as a tapped card can cause it."""
+    """OCPI's SessionStatus, as far as a tapped card can cause it.
 
+    PENDING is a grant that is told before anybody has plugged in.
+    """
+
+    PENDING = "PENDING"
     ACTIVE = "ACTIVE"
     COMPLETED = "COMPLETED"
     INVALID = "INVALID"
@@ -46,13 +52,15 @@ class Session(Struct, frozen=True, kw_only=True):
     """One session; `energy_wh` and time never go backwards.
 
     `card` is the canonical uid, for stopping; `upstream` is the connection that is
-    told. `updated_at` is the last change that concerns the backend. `stop_reason` and
+    told. `place` and `tariff` are those at the start; without a tariff there is no
+    price. `updated_at` is the last change that concerns the backend. `stop_reason` and
     `stop_at` are set when stopping was decided, `ended_at` when energy was off.
     `meter_wh` is the register's last reading, taken at `meter_at`, and
     `meter_start_wh` its first; all are None while there is no meter. `flagged` marks
     an unknown card that was allowed by policy, `meter_suspect` a register that did
     what no vehicle can do, `end_estimated` an end reconstructed after a power cut.
-    `energy_cap_wh` ends it when so much was delivered.
+    `energy_cap_wh` ends it when so much was delivered. `cdr_urls` says where each
+    backend keeps its CDR.
     """
 
     id: str
@@ -66,6 +74,8 @@ class Session(Struct, frozen=True, kw_only=True):
     started_at: Instant
     updated_at: Instant
     status: SessionStatus = SessionStatus.ACTIVE
+    place: Place | None = None
+    tariff: Tariff | None = None
     group_id: str | None = None
     authorization_reference: str | None = None
     flagged: bool = False
@@ -79,6 +89,7 @@ class Session(Struct, frozen=True, kw_only=True):
     ended_at: Instant | None = None
     stop_reason: StopReason | None = None
     end_estimated: bool = False
+    cdr_urls: dict[str, str] = {}
 
     def __repr__(self) -> str:
         """Name the session without its card."""
@@ -88,6 +99,19 @@ class Session(Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """Whether energy may flow under it."""
         return self.ended_at is None
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it has lasted, by what is known of it."""
+        return (self.ended_at or self.updated_at).since(self.started_at)
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it costs so far; None without a tariff, or if nobody is billed."""
+        billed = self.status in (SessionStatus.ACTIVE, SessionStatus.COMPLETED)
+        if self.tariff is None or not billed:
+            return None
+        return cost(self.tariff, self.energy_wh, self.duration)
 
     @property
     def is_capped(self) -> bool:
@@ -173,6 +197,12 @@ def end(session: Session, at: Instant, *, estimated: bool = False) -> Session:
         end_estimated=estimated,
         updated_at=_later(session.updated_at, at),
     )
+
+
+def lapse(session: Session, now: Instant) -> Session:
+    """Close a PENDING session that nobody has plugged in for."""
+    at = session.time_of(now)
+    return replace(session, status=SessionStatus.INVALID, ended_at=at, updated_at=at)
 
 
 def _later(one: Instant, other: Instant) -> Instant:

@@ -11,7 +11,9 @@ from msgspec import Struct
 from agent.domain.policy import Modes
 
 if TYPE_CHECKING:
+    from agent.domain.places import Place
     from agent.domain.policy import Allow
+    from agent.domain.tariffs import Tariff
 
 #: How long a plug-in attracts grants where one reader serves several EVSEs.
 SHARED_PLUG_IN_TIMEOUT = timedelta(minutes=5)
@@ -51,9 +53,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     `plug_in_timeout` is None for the default, which holds where one reader serves
     several EVSEs, and zero for no limit. `max_refusals` of zero means no limit.
     `master_party` ("SE*ABC") is whose cards may be of the master group, empty for all.
-    `max_power_w` is more than any vehicle can draw at an EVSE. `owners` are the parties
-    behind the upstreams, where they are known, and `unknown_owner` the one that cards
-    in no list are booked on.
+    `max_power_w` is more than any vehicle can draw at an EVSE. `places` and `tariff`
+    go into every session that starts; `tell_grants` announces it as PENDING while it
+    waits for its vehicle. `owners` are the parties behind the upstreams, where they are
+    known, and `unknown_owner` the one that cards in no list are booked on.
     """
 
     readers: dict[str, tuple[str, ...]]
@@ -75,6 +78,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     meter_every: timedelta = timedelta(seconds=60)
     report_every: timedelta = timedelta(minutes=5)
     max_power_w: dict[str, int] = {}
+    places: dict[str, Place] = {}
+    tariff: Tariff | None = None
+    tell_grants: bool = False
     owners: dict[str, Owner] = {}
     unknown_owner: Owner | None = None
 

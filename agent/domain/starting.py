@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from agent.domain import announcing, signals
 from agent.domain.charging import is_running, stop
 from agent.domain.messages import Change, DisableEnergy, EnableEnergy, Record
@@ -19,7 +21,7 @@ from agent.domain.policy import Refuse
 from agent.domain.refusals import refuse
 from agent.domain.sessions import CdrToken, Session
 from agent.domain.settings import VERIFY_EVERY
-from agent.domain.station import Claim, Evse, Pending
+from agent.domain.station import Claim, Evse, Grant, Pending
 from agent.domain.tokens import TokenType
 from agent.domain.uid import Uid
 
@@ -39,21 +41,32 @@ def start(  # noqa: PLR0913 - who, where, by what right, and since when
     allow: Allow,
     *,
     decided_at: Instant,
-    from_grant: bool = False,
+    grant: Grant | None = None,
 ) -> None:
-    """Make the session durable, then tell the charger; the outcome waits for it."""
+    """Make the session durable, then tell the charger; the outcome waits for it.
+
+    `grant` is what has been waiting for this, if the tap itself was answered before.
+    """
     if not turn.storage_ok:
         refuse(turn, claim, Refuse(Refusal.STORAGE_FAILED, DecidedBy.LOCAL))
         return
-    session = _new_session(turn, evse, claim, allow)
+    session = new_session(turn, evse, claim, allow)
+    if grant and grant.session:
+        told = grant.session
+        # Whoever was told of it must be told how it goes on.
+        session = replace(session, id=told.id, upstream=told.upstream, token=told.token)
+    pending = Pending(
+        claim=claim,
+        decided_at=decided_at,
+        from_grant=grant is not None,
+        info=allow.info,
+    )
     turn.change(
         evse.uid,
         session=session,
-        pending=Pending(
-            claim=claim, decided_at=decided_at, from_grant=from_grant, info=allow.info
-        ),
+        pending=pending,
         served_by=claim.uid,
-        verify_at=_verify_at(turn, allow, from_grant=from_grant),
+        verify_at=_verify_at(turn, allow, from_grant=grant is not None),
         recorded_at=turn.now.monotonic,
         recorded_wh=session.energy_wh,
         reported_at=turn.now.monotonic,
@@ -72,7 +85,8 @@ def _verify_at(turn: Turn, allow: Allow, *, from_grant: bool) -> timedelta | Non
     return now if from_grant else now + VERIFY_EVERY
 
 
-def _new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
+def new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
+    """Write down who charges where, and by what right, as it is now."""
     token = allow.token
     upstream, cdr_token = _book_on(turn.settings, claim, allow)
     return Session(
@@ -82,6 +96,8 @@ def _new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
         card=claim.uid.value,
         token=cdr_token,
         upstream=upstream,
+        place=turn.settings.places.get(evse.uid),
+        tariff=turn.settings.tariff,
         auth_method=allow.auth_method,
         decided_by=allow.decided_by,
         started_at=turn.now,
@@ -93,6 +109,11 @@ def _new_session(turn: Turn, evse: Evse, claim: Claim, allow: Allow) -> Session:
         meter_wh=evse.wh,
         meter_at=None if evse.wh is None else turn.now,
     )
+
+
+def can_book(settings: Settings, allow: Allow) -> bool:
+    """Whether there is a party that a session can be booked on."""
+    return allow.token is not None or settings.owner_of(allow) is not None
 
 
 def _book_on(settings: Settings, claim: Claim, allow: Allow) -> tuple[str, CdrToken]:

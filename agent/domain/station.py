@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from agent.domain.instant import Instant  # noqa: TC001 - msgspec reads it
 from agent.domain.outcomes import Signal  # noqa: TC001 - msgspec reads it
 from agent.domain.policy import Allow  # noqa: TC001 - msgspec reads it
-from agent.domain.sessions import Session  # noqa: TC001 - msgspec reads it
+from agent.domain.sessions import Session, SessionStatus
 from agent.domain.tokens import Token  # noqa: TC001 - msgspec reads it
 from agent.domain.uid import Uid  # noqa: TC001 - msgspec reads it
 
@@ -51,6 +51,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     """A permission not yet used, until `expires` (monotonic).
 
     Bound when it names one EVSE; else it floats and the first plug-in takes it.
+    `session` is the PENDING one that the backend was told of, if it was.
     """
 
     claim: Claim
@@ -58,6 +59,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     evse_uids: tuple[str, ...]
     decided_at: Instant
     expires: timedelta
+    session: Session | None = None
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -135,10 +137,12 @@ def restore(evse_uids: Iterable[str], open_sessions: Iterable[Session]) -> Stati
     """Make the station as it is before any charger was heard.
 
     The sessions come oldest first; of two at one EVSE, only the newest can be true.
+    Grants do not survive, and so nothing that is PENDING.
     """
     sessions: dict[str, Session] = {}
     for session in open_sessions:
-        sessions[session.evse_uid] = session
+        if session.status is not SessionStatus.PENDING:
+            sessions[session.evse_uid] = session
     return Station(evses={uid: _restore_evse(uid, sessions) for uid in evse_uids})
 
 

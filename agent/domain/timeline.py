@@ -45,6 +45,15 @@ def correct(session: Session, bases: Mapping[str, datetime]) -> Session:
     return replace(session, **moments)
 
 
+def settle(session: Session) -> Session:
+    """Let the dates of a session be final: what is learned later changes nothing."""
+    moments = {
+        name: replace(moment, synchronized=True)
+        for name, moment in _moments(session).items()
+    }
+    return replace(session, **moments)
+
+
 def _correct(moment: Instant, bases: Mapping[str, datetime]) -> Instant:
     base = bases.get(moment.boot_id)
     if moment.synchronized or base is None:

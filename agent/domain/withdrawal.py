@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from agent.domain import charging, grants, signals
 from agent.domain.messages import Withdrawn
 from agent.domain.outcomes import DecidedBy, EventKind, Outcome, Signal
+from agent.domain.station import Grant
 
 if TYPE_CHECKING:
     from agent.domain.messages import Withdraw
     from agent.domain.outcomes import StopReason
-    from agent.domain.station import Check, Evse, Grant
+    from agent.domain.station import Check, Evse
     from agent.domain.turn import Turn
 
 
@@ -54,8 +55,9 @@ def withdraw_check(turn: Turn, check: Check, reason: StopReason) -> None:
 
 
 def _is_meant(wanted: Withdraw, permission: Check | Grant) -> bool:
+    announced = permission.session if isinstance(permission, Grant) else None
     return (
-        wanted.session_id is None
+        wanted.session_id in (None, announced and announced.id)
         and wanted.uid in (None, permission.claim.uid)
         and (wanted.evse_uid is None or wanted.evse_uid in permission.evse_uids)
     )

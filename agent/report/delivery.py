@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from msgspec.structs import replace
 
-from agent.domain.reports import Delivered, Delivery, Refused, Report, Retry
+from agent.domain.reports import (
+    Delivered,
+    Delivery,
+    Document,
+    Refused,
+    Report,
+    Retry,
+)
+from agent.domain.timeline import settle
 from agent.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
@@ -44,8 +52,14 @@ class Outbox(Protocol):
     async def due(self, sink: str, limit: int, busy: Iterable[str]) -> list[Report]:
         """The oldest report of each session that is not busy."""
 
-    async def delivered(self, report: Report) -> None:
-        """Forget it."""
+    async def seal(self, report: Report, session: Session) -> Session:
+        """Make the final form of a session durable before its CDR is first sent.
+
+        There is one for all sinks: return what was sealed before, if anything was.
+        """
+
+    async def delivered(self, report: Report, url: str | None) -> None:
+        """Forget it; `url` is where a CDR is kept."""
 
     async def refused(self, report: Report, why: str) -> None:
         """Keep it for a person."""
@@ -169,7 +183,7 @@ class DeliveryLoop:
     async def _attempt(self, report: Report) -> None:
         session_id = report.session.id
         try:
-            dated = replace(report, session=self._calendar.correct(report.session))
+            dated = await self._date(report)
             await self._settle(report, await self._sink.deliver(dated))
         except STORE_ERRORS as err:
             # Told, but not noted: it will be told again, which does no harm.
@@ -183,17 +197,25 @@ class DeliveryLoop:
             self._running.discard(session_id)
             self._news.set()
 
+    async def _date(self, report: Report) -> Report:
+        """Date a report by all that is known; a CDR's dates are final from then on."""
+        session = self._calendar.correct(report.session)
+        if report.document is Document.CDR:
+            session = settle(session)
+            if session != report.session:
+                session = await self._outbox.seal(report, session)
+        return replace(report, session=session)
+
     async def _settle(self, report: Report, result: Delivery) -> None:
         session_id = report.session.id
         match result:
-            case Delivered():
+            case Delivered(url):
                 self._succeeded(session_id)
-                await self._outbox.delivered(report)
+                await self._outbox.delivered(report, url)
+                is_cdr = report.document is Document.CDR
+                what = "CDR" if is_cdr else report.session.status
                 _LOGGER.info(
-                    "session %s: %s reported to %s",
-                    session_id,
-                    report.session.status,
-                    self._sink.name,
+                    "session %s: %s reported to %s", session_id, what, self._sink.name
                 )
             case Refused(why):
                 self._succeeded(session_id)

@@ -6,6 +6,7 @@ A card number lives here only until the last report of its session is delivered.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,21 +18,24 @@ from sqlite_utils.migrations import Migrations
 
 from agent.domain.instant import ocpi_datetime
 from agent.domain.messages import Change
+from agent.domain.timeline import correct
 from agent.errors import StoreCorruptError
 from agent.store import database, times
 from agent.store.database import translate_errors
-from agent.store.outbox import Outbox, decode_session
+from agent.store.outbox import Outbox, cut_log, decode_session
 from agent.store.salvage import repair
 from agent.store.times import Times
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from sqlite_utils import Database
 
     from agent.domain.messages import Record
+    from agent.domain.reports import Subscriber
     from agent.domain.sessions import Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -94,32 +98,49 @@ class Journal:
     """The precious database; every method may block on the disk.
 
     Used from one thread at a time. `read_only` is for looking at it beside the
-    running daemon; `keep` is how long told sessions stay. A damaged one is salvaged:
+    running daemon; `subscribers` are who is told, `keep` is how long told sessions
+    stay, and `keep_cards` how long their card numbers. A damaged one is salvaged:
     `salvage` says what came of it, at every start until a person has moved the damaged
     file away, which `set_aside` names.
     """
 
     def __init__(
-        self, path: Path, *, read_only: bool = False, keep: timedelta = KEEP_SESSIONS
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        subscribers: Sequence[Subscriber] = (),
+        keep: timedelta = KEEP_SESSIONS,
+        keep_cards: timedelta = timedelta(),
     ) -> None:
         self.path = path
         self._keep = keep
-        self.salvage = None if read_only else repair(path, migrations)
+        self._keep_cards = keep_cards
+        self._subscribers = subscribers
+        self.salvage = None if read_only else repair(path, migrations, subscribers)
         self.set_aside = path.with_name(self.salvage.file) if self.salvage else None
         self._open(read_only=read_only)
 
     def record(self, records: Iterable[tuple[Record, str]]) -> None:
         """Make changes and their reports durable, all of them or none.
 
-        The text beside each record is the correlation id its report will keep.
+        The text beside each record is the correlation id its report will keep. Of a
+        session that ends and nobody is told of, the card is forgotten at once.
         """
+        forgotten = False
         with self._write() as connection:
             for record, correlation_id in records:
-                self._save(connection, record.session)
+                session = record.session
+                self._save(connection, session)
                 if record.change is not Change.STOP:
-                    self._save_reading(connection, record.session)
-                if record.change in _REPORTED:
-                    self.outbox.enqueue(connection, record, correlation_id)
+                    self._save_reading(connection, session)
+                told = self.outbox.enqueue(connection, record, correlation_id)
+                if not (told or session.is_open):
+                    self._on_told(connection, session)
+                    _forget_card(connection, session)
+                    forgotten = True
+        if forgotten:
+            cut_log(self.path, self._connection)
 
     def open_sessions(self) -> list[Session]:
         """Every session that has not ended, oldest first.
@@ -131,13 +152,7 @@ class Journal:
                 "SELECT id, data FROM sessions WHERE is_open = 1 "
                 "ORDER BY started_at, id"
             ).fetchall()
-        found = []
-        for session_id, data in rows:
-            try:
-                found.append(decode_session(data))
-            except StoreCorruptError:
-                _LOGGER.exception("session %s cannot go on", session_id)
-        return found
+        return _readable(rows)
 
     def sessions(self, limit: int) -> list[tuple[Session, bool]]:
         """The newest sessions first, each with whether its end has been delivered."""
@@ -148,6 +163,37 @@ class Journal:
                 (limit,),
             ).fetchall()
             return [(decode_session(data), bool(reported)) for data, reported in rows]
+
+    def with_cards(self) -> list[Session]:
+        """Every session whose card is still known, oldest first.
+
+        These are the ones that a backend may fetch again. One that cannot be read is
+        left out.
+        """
+        with translate_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT id, data FROM sessions ORDER BY started_at, id"
+            ).fetchall()
+        return [session for session in _readable(rows) if session.card]
+
+    def forget_cards(self, now: datetime) -> int:
+        """Forget the cards of told sessions that ended long enough ago; count them."""
+        with translate_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT id, data FROM sessions WHERE reported = 1"
+            ).fetchall()
+        oldest, bases = now - self._keep_cards, self.times.bases()
+        old = [
+            session
+            for session in _readable(rows)
+            if session.card and correct(session, bases).updated_at.wall <= oldest
+        ]
+        if old:
+            with self._write() as connection:
+                for session in old:
+                    _forget_card(connection, session)
+            cut_log(self.path, self._connection)
+        return len(old)
 
     def close(self) -> None:
         """Close the file."""
@@ -170,7 +216,9 @@ class Journal:
                 raise
             self._connection = connection
             self.times = Times(self.path, connection)
-            self.outbox = Outbox(self.path, connection, self._forget_card)
+            self.outbox = Outbox(
+                self.path, connection, self._subscribers, self._on_told
+            )
 
     def _save(self, connection: sqlite3.Connection, session: Session) -> None:
         connection.execute(
@@ -193,14 +241,13 @@ class Journal:
                 (session.id, ocpi_datetime(session.updated_at.wall), session.meter_wh),
             )
 
-    def _forget_card(self, connection: sqlite3.Connection, session: Session) -> None:
-        anonymous = replace(
-            session, card="", token=replace(session.token, uid="", contract_id="")
-        )
+    def _on_told(self, connection: sqlite3.Connection, session: Session) -> None:
+        """Mark the session as told, and forget what nobody needs any more."""
         connection.execute(
-            "UPDATE sessions SET data = ?, reported = 1 WHERE id = ?",
-            (msgspec.json.encode(anonymous), session.id),
+            "UPDATE sessions SET reported = 1 WHERE id = ?", (session.id,)
         )
+        if not self._keep_cards:
+            _forget_card(connection, session)
         self._forget_old(connection, session)
 
     def _forget_old(self, connection: sqlite3.Connection, session: Session) -> None:
@@ -224,4 +271,28 @@ class Journal:
             yield self._connection
 
 
-_REPORTED = (Change.START, Change.UPDATE, Change.END)
+def _readable(rows: Iterable[tuple[str, bytes]]) -> list[Session]:
+    """Decode sessions; one that cannot be read is left out, and the log says so."""
+    found = []
+    for session_id, data in rows:
+        try:
+            found.append(decode_session(data))
+        except StoreCorruptError:
+            _LOGGER.exception("session %s cannot go on", session_id)
+    return found
+
+
+def _forget_card(connection: sqlite3.Connection, session: Session) -> None:
+    """Write a session down without its card, as its own row has it if that is whole."""
+    row = connection.execute(
+        "SELECT data FROM sessions WHERE id = ?", (session.id,)
+    ).fetchone()
+    with contextlib.suppress(StoreCorruptError):
+        session = decode_session(row[0]) if row is not None else session
+    anonymous = replace(
+        session, card="", token=replace(session.token, uid="", contract_id="")
+    )
+    connection.execute(
+        "UPDATE sessions SET data = ? WHERE id = ?",
+        (msgspec.json.encode(anonymous), session.id),
+    )

@@ -35,13 +35,25 @@ class JournalThread:
         """Every session that has not ended."""
         return await self._call(self._journal.open_sessions)
 
+    async def with_cards(self) -> list[Session]:
+        """Every session whose card is still known."""
+        return await self._call(self._journal.with_cards)
+
+    async def forget_cards(self, now: datetime) -> int:
+        """Forget the cards of told sessions that ended long enough ago."""
+        return await self._call(self._journal.forget_cards, now)
+
     async def due(self, sink: str, limit: int, busy: Iterable[str]) -> list[Report]:
         """The oldest report of each session that is not busy."""
         return await self._call(self._journal.outbox.due, sink, limit, list(busy))
 
-    async def delivered(self, report: Report) -> None:
+    async def seal(self, report: Report, session: Session) -> Session:
+        """Make the final form of a session durable before its CDR is first sent."""
+        return await self._call(self._journal.outbox.seal, report, session)
+
+    async def delivered(self, report: Report, url: str | None = None) -> None:
         """Forget a delivered report."""
-        await self._call(self._journal.outbox.delivered, report)
+        await self._call(self._journal.outbox.delivered, report, url)
 
     async def refused(self, report: Report, why: str) -> None:
         """Keep a report that will never be taken."""
@@ -54,6 +66,12 @@ class JournalThread:
     async def retry_refused(self, number: int | None) -> int:
         """Let one refused report, or all, be tried again."""
         return await self._call(self._journal.outbox.retry_refused, number)
+
+    async def drop_refused(self, number: int | None) -> int:
+        """Give a refused report up, or none."""
+        if number is None:
+            return 0
+        return await self._call(self._journal.outbox.drop_refused, number)
 
     async def sinks(self) -> list[str]:
         """Everybody who has still to be told something."""

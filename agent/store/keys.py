@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 import struct
@@ -21,6 +22,9 @@ KEY_BYTES = 32
 CREDENTIAL = "whitelist-key"
 _FILE = "whitelist.key"
 _TWO_INT64 = struct.Struct("<qq")
+# No CiString can look like this: it is ASCII.
+_HASHED_GROUP_MARK = "§"
+_HASHED_GROUP = re.compile(f"{_HASHED_GROUP_MARK}[0-9a-f]{{16}}")
 
 
 def load_key(state_dir: Path, credentials_dir: Path | None) -> bytes:
@@ -94,10 +98,15 @@ class CardKeys:
         return high, low
 
     def group(self, group_id: str) -> str:
-        """Hash a group's id, which may be a card's number; in any case the same."""
+        """Hash a group's id, which may be a card's number; in any case the same.
+
+        One that is hashed already stays as it is.
+        """
+        if _HASHED_GROUP.fullmatch(group_id):
+            return group_id
         state = self._group.copy()
         state.update(group_id.casefold().encode())
-        return state.hexdigest()
+        return _HASHED_GROUP_MARK + state.hexdigest()
 
     def fingerprint(self, uid: Uid) -> str:
         """Eight hex digits by which people tell cards apart in logs."""

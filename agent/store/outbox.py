@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.domain.messages import Change
-from agent.domain.reports import Report
+from agent.domain.reports import Document, Report, recipients
 from agent.domain.sessions import Session
-from agent.errors import StoreCorruptError
+from agent.errors import STORE_ERRORS, StoreCorruptError
 from agent.store import database
 from agent.store.database import translate_errors
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from agent.domain.messages import Record
+    from agent.domain.reports import Subscriber
 
 
 _LOGGER = logging.getLogger(__name__)
+
+#: In the column `change`: a CDR, or why the session was recorded.
+INSERT: Final = (
+    "INSERT INTO outbox (session_id, sink, change, correlation_id, snapshot) "
+    "VALUES (?, ?, ?, ?, ?)"
+)
+#: What says of a session that it has ended, in the column `change`.
+FINAL: Final = (Change.END.value, Document.CDR.value)
 
 
 class OutboxEntry(Struct, frozen=True, kw_only=True):
@@ -40,8 +51,9 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class Outbox:
-    """The reports of the journal's sessions; shares the journal's connection.
+    """The reports of the journal's sessions to every subscriber who is concerned.
 
+    Shares the journal's connection. The order holds within a session and sink.
     `on_told` runs in the transaction that delivers a session's last report.
     """
 
@@ -49,55 +61,59 @@ class Outbox:
         self,
         path: Path,
         connection: sqlite3.Connection,
+        subscribers: Sequence[Subscriber],
         on_told: Callable[[sqlite3.Connection, Session], None],
     ) -> None:
         self._path = path
+        self._subscribers = subscribers
         self._connection = connection
         self._on_told = on_told
+        #: A card was forgotten, and the log of changes still remembers it.
+        self._log_remembers = False
 
     def enqueue(
         self, connection: sqlite3.Connection, record: Record, correlation_id: str
-    ) -> None:
-        """Add a snapshot inside the caller's transaction.
+    ) -> bool:
+        """Add a snapshot inside the caller's transaction; say if anybody is told.
 
         It takes the place of an update that still waits: it says all that one would
         have said. Starts and ends are never dropped.
         """
         session = record.session
-        connection.execute(
-            "DELETE FROM outbox WHERE session_id = ? AND change = ? AND refused = 0",
-            (session.id, Change.UPDATE.value),
-        )
-        connection.execute(
-            "INSERT INTO outbox (session_id, sink, change, correlation_id, snapshot) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (
-                session.id,
-                session.upstream,
-                record.change.value,
-                correlation_id,
-                msgspec.json.encode(session),
-            ),
-        )
+        data = msgspec.json.encode(session)
+        told = recipients(self._subscribers, record.change, session)
+        for sink, document in told:
+            connection.execute(
+                "DELETE FROM outbox WHERE session_id = ? AND sink = ? AND change = ? "
+                "AND refused = 0",
+                (session.id, sink, Change.UPDATE.value),
+            )
+            row = name_report(record.change, document, correlation_id)
+            connection.execute(INSERT, (session.id, sink, *row, data))
+        return bool(told)
 
     def due(self, sink: str, limit: int, busy: Iterable[str] = ()) -> list[Report]:
         """Take a look at the oldest report of each session, oldest first.
 
         Sessions in `busy` are left out, and so are those whose oldest report was
-        refused: the order within a session holds.
+        refused: the order within a session holds. When nothing is due, what was
+        forgotten meanwhile is cut out of the log as well.
         """
         with translate_errors(self._path):
             rows = self._connection.execute(
-                "SELECT id, correlation_id, snapshot FROM outbox AS this "
+                "SELECT id, correlation_id, change, snapshot FROM outbox AS this "
                 "WHERE sink = ? AND refused = 0 AND NOT EXISTS (SELECT 1 FROM outbox "
                 "AS earlier WHERE earlier.session_id = this.session_id "
-                "AND earlier.id < this.id) "
+                "AND earlier.sink = this.sink AND earlier.id < this.id) "
                 "AND session_id NOT IN (SELECT value FROM json_each(?)) "
                 "ORDER BY id LIMIT ?",
                 (sink, msgspec.json.encode(list(busy)).decode(), limit),
             ).fetchall()
+        if self._log_remembers and not rows:
+            self._log_remembers = False
+            cut_log(self._path, self._connection)
         reports = []
-        for number, correlation_id, data in rows:
+        for number, correlation_id, change, data in rows:
             try:
                 session = decode_session(data)
             except StoreCorruptError as err:
@@ -105,25 +121,57 @@ class Outbox:
                 self._refuse(number, str(err))
             else:
                 reports.append(
-                    Report(id=number, correlation_id=correlation_id, session=session)
+                    Report(
+                        id=number,
+                        sink=sink,
+                        correlation_id=correlation_id,
+                        session=session,
+                        document=_document_of(change),
+                    )
                 )
         return reports
 
-    def delivered(self, report: Report) -> None:
-        """Forget a delivered report."""
+    def seal(self, report: Report, session: Session) -> Session:
+        """Make the final form of a session durable before its CDR is first sent.
+
+        There is one for all sinks: return what was sealed before, if anything was.
+        """
         with self._write() as connection:
+            row = connection.execute(
+                "SELECT snapshot FROM outbox WHERE id = ?", (report.id,)
+            ).fetchone()
+            if row is not None and (sealed := decode_session(row[0])) != report.session:
+                return sealed
+            connection.execute(
+                "UPDATE outbox SET snapshot = ? WHERE session_id = ? "
+                "AND change IN (?, ?)",
+                (msgspec.json.encode(session), session.id, *FINAL),
+            )
+            kept = self._kept(connection, session)
+            _save(connection, replace(session, cdr_urls=kept.cdr_urls))
+        return session
+
+    def delivered(self, report: Report, url: str | None = None) -> None:
+        """Forget a delivered report; `url` is where the backend keeps a CDR.
+
+        A power cut may bring it back, and then it is told again, which does no harm:
+        a long backlog drains without waiting for the disk each time.
+        """
+        with self._write(durable=False) as connection:
             connection.execute("DELETE FROM outbox WHERE id = ?", (report.id,))
-            (waiting,) = connection.execute(
-                "SELECT count(*) FROM outbox WHERE session_id = ?",
+            if url is not None and report.document is Document.CDR:
+                kept = self._kept(connection, report.session)
+                urls = kept.cdr_urls | {report.sink: url}
+                _save(connection, replace(kept, cdr_urls=urls))
+            # The last one need not be the end: not everybody is told of that.
+            (told,) = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND is_open = 0) "
+                "AND NOT EXISTS (SELECT 1 FROM outbox WHERE session_id = ?1)",
                 (report.session.id,),
             ).fetchone()
-            told = not waiting and not report.session.is_open
             if told:
                 self._on_told(connection, report.session)
-        if told:
-            with translate_errors(self._path):
-                # The log of changes remembers the card until it is cut off.
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._log_remembers = self._log_remembers or bool(told)
 
     def refused(self, report: Report, why: str) -> None:
         """Keep a report that will never be taken, with the server's words."""
@@ -136,7 +184,7 @@ class Outbox:
                 "SELECT why FROM outbox WHERE id = ?", (report.id,)
             ).fetchone()
         if row is not None and row[0] != why:
-            with self._write() as connection:
+            with self._write(durable=False) as connection:
                 connection.execute(
                     "UPDATE outbox SET why = ? WHERE id = ?", (why, report.id)
                 )
@@ -149,6 +197,27 @@ class Outbox:
                 "AND (? IS NULL OR id = ?)",
                 (number, number),
             ).rowcount
+
+    def drop_refused(self, number: int) -> int:
+        """Give one refused report up for good; return how many there were."""
+        with self._write() as connection:
+            row = connection.execute(
+                "DELETE FROM outbox WHERE id = ? AND refused = 1 "
+                "RETURNING session_id, snapshot",
+                (number,),
+            ).fetchone()
+            if row is None:
+                return 0
+            session_id, data = row
+            (left,) = connection.execute(
+                "SELECT count(*) FROM outbox WHERE session_id = ?", (session_id,)
+            ).fetchone()
+            # What cannot be read may be the reason why it was refused.
+            with suppress(StoreCorruptError):
+                session = decode_session(data)
+                if not left and not session.is_open:
+                    self._on_told(connection, session)
+        return 1
 
     def entries(self) -> list[OutboxEntry]:
         """Everything that is not delivered yet, in order."""
@@ -185,6 +254,17 @@ class Outbox:
             ).fetchone()
         return waiting, refused
 
+    def _kept(self, connection: sqlite3.Connection, session: Session) -> Session:
+        """Read the session's own row; a damaged one is taken for the given one."""
+        row = connection.execute(
+            "SELECT data FROM sessions WHERE id = ?", (session.id,)
+        ).fetchone()
+        try:
+            return decode_session(row[0]) if row is not None else session
+        except StoreCorruptError as err:
+            _LOGGER.error("session %s is mended by its report: %s", session.id, err)  # noqa: TRY400 - no bug
+            return session
+
     def _refuse(self, number: int, why: str) -> None:
         with self._write() as connection:
             connection.execute(
@@ -192,9 +272,55 @@ class Outbox:
             )
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with translate_errors(self._path), database.transaction(self._connection):
-            yield self._connection
+    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Commit everything inside; at the latest the next durable commit makes it so.
+
+        Never half of it is there, whenever the power goes.
+        """
+        with translate_errors(self._path):
+            if not durable:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with database.transaction(self._connection):
+                    yield self._connection
+            finally:
+                if not durable:
+                    self._connection.execute("PRAGMA synchronous = FULL")
+
+
+def name_report(
+    change: Change, document: Document, correlation_id: str
+) -> tuple[str, str]:
+    """Say what stands in the columns `change` and `correlation_id` of a report.
+
+    A CDR is never taken for an attempt to deliver the end it follows.
+    """
+    if document is Document.SESSION:
+        return change.value, correlation_id
+    return document.value, str(uuid5(NAMESPACE_OID, f"{correlation_id} {document}"))
+
+
+def cut_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Cut off the log of changes, which remembers a card that was forgotten.
+
+    Nothing else depends on it, so a log that stays is cut off another time.
+    """
+    try:
+        with translate_errors(path):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except STORE_ERRORS as err:
+        _LOGGER.warning("the journal's log could not be cut off: %s", err)
+
+
+def _document_of(change: str) -> Document:
+    return Document.CDR if change == Document.CDR.value else Document.SESSION
+
+
+def _save(connection: sqlite3.Connection, session: Session) -> None:
+    connection.execute(
+        "UPDATE sessions SET data = ? WHERE id = ?",
+        (msgspec.json.encode(session), session.id),
+    )
 
 
 def decode_session(data: bytes) -> Session:

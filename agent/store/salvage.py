@@ -14,7 +14,7 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -37,10 +37,12 @@ from agent.store.pages import DEFAULT_PAGE_BYTES, Pages
 from agent.store.successor import FIRST, READINGS, Successor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlite_utils.migrations import Migrations
+
+    from agent.domain.reports import Subscriber
 
 LIMIT: Final = timedelta(seconds=20)  # A start must not hang on old meter readings
 #: A bad sector, which no retry mends; unlike what a full disk answers.
@@ -52,7 +54,9 @@ _BAD_SECTOR: Final = (
 )
 
 
-def repair(path: Path, migrations: Migrations) -> Salvage | None:
+def repair(
+    path: Path, migrations: Migrations, subscribers: Sequence[Subscriber] = ()
+) -> Salvage | None:
     """See to it that the journal is whole, and find what was set aside until now.
 
     What was set aside is found at every start until a person has moved it away.
@@ -64,15 +68,16 @@ def repair(path: Path, migrations: Migrations) -> Salvage | None:
                 exchange(path)
                 # Another process may have been faster.
                 if reason := _find_damage(path):
-                    salvage(path, migrations, reason)
+                    salvage(path, migrations, reason, subscribers=subscribers)
         return find_kept(path)
 
 
-def salvage(
+def salvage(  # noqa: PLR0913 - what is read, for whom, and how long at most
     path: Path,
     migrations: Migrations,
     reason: str,
     *,
+    subscribers: Sequence[Subscriber] = (),
     limit: timedelta = LIMIT,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -84,7 +89,8 @@ def salvage(
     try:
         with translate_errors(draft):
             _create(draft)
-            found = _fill(draft, path, migrations, reason, lambda: now() > until)
+            new = _New(draft, migrations, subscribers)
+            found = _fill(new, path, reason, lambda: now() > until)
             _verify(draft)
             report.write_bytes(msgspec.json.encode(found))
             for file in (report, draft):
@@ -150,21 +156,23 @@ def _create(draft: Path) -> None:
         os.close(descriptor)
 
 
-def _fill(
-    draft: Path,
-    damaged: Path,
-    migrations: Migrations,
-    reason: str,
-    is_late: Callable[[], bool],
-) -> Found:
-    with closing(database.connect(draft)) as connection:
+class _New(NamedTuple):
+    """The journal to be: where, by which schema, and for whom."""
+
+    draft: Path
+    migrations: Migrations
+    subscribers: Sequence[Subscriber]
+
+
+def _fill(new: _New, damaged: Path, reason: str, is_late: Callable[[], bool]) -> Found:
+    with closing(database.connect(new.draft)) as connection:
         # Whatever is interrupted is begun anew, so nothing need be undone or synced.
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA secure_delete = ON")
-        database.migrate(connection, migrations, draft)
+        database.migrate(connection, new.migrations, new.draft)
         with database.transaction(connection):
-            successor = Successor(connection)
+            successor = Successor(connection, new.subscribers)
             rows, pages, finished = _take_over(damaged, successor, is_late)
             told_anew = successor.tell_lost_ends()
         counts = connection.execute(

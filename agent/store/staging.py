@@ -120,6 +120,24 @@ class Staging:
         """Say whether the crawl has not brought one readable token so far."""
         return self._newest is None
 
+    def count(self) -> int:
+        """How many readable tokens are staged, those that were learned included."""
+        with self._using, translate_errors(self.path):
+            # Rows are appended and never deleted, so the last one's number says it.
+            (rows,) = self.connection.execute(
+                "SELECT ifnull(max(id), 0) FROM tokens"
+            ).fetchone()
+        return int(rows)
+
+    def count_distinct(self) -> int:
+        """How many they are without those that came twice; sorts the whole list."""
+        with self._using, translate_errors(self.path):
+            (rows,) = self.connection.execute(
+                "SELECT count(*) FROM "
+                "(SELECT DISTINCT key_high, key_low, party FROM tokens)"
+            ).fetchone()
+        return int(rows)
+
     def learn(self, token: Token) -> None:
         """Add a token that came by another way; the crawl stays where it is."""
         with self.transaction():

@@ -15,7 +15,7 @@ the one that got furthest counts. That leaves
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -23,13 +23,16 @@ from msgspec import Meta, Struct
 
 from agent.domain.instant import ocpi_datetime
 from agent.domain.messages import Change
-from agent.domain.sessions import Session
+from agent.domain.reports import Document, recipients
+from agent.domain.sessions import Session, SessionStatus
 from agent.errors import StoreCorruptError
-from agent.store.outbox import decode_session
+from agent.store.outbox import FINAL, INSERT, decode_session, name_report
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
+    from agent.domain.reports import Subscriber
     from agent.store.leaves import Row
 
 T = TypeVar("T")
@@ -39,7 +42,6 @@ _FLAG = Literal[0, 1]
 # From 1970, which a clock without a battery may show. Time never runs backwards, so
 # that a year from the far future would stay.
 _YEARS: Final = range(1970, 2100)
-_NAMES: Final = frozenset(field.name for field in msgspec.structs.fields(Session))
 
 
 class _SessionRow(Struct, frozen=True, array_like=True):
@@ -62,7 +64,7 @@ class _Report(Struct, frozen=True, array_like=True):
     id: _ID
     session_id: str
     sink: str
-    change: Literal["start", "update", "end"]
+    change: Literal["pending", "start", "update", "end", "cdr"]
     correlation_id: str
     snapshot: bytes
     refused: _FLAG
@@ -83,8 +85,12 @@ READINGS: Final = 4
 class Successor:
     """Fills an empty journal inside the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, subscribers: Sequence[Subscriber] = ()
+    ) -> None:
         self._connection = connection
+        self._subscribers = subscribers
+        self._sinks = {one.name for one in subscribers}
         #: Sessions that are known from a report alone, so far.
         self._without_row: set[str] = set()
 
@@ -109,32 +115,53 @@ class Successor:
         return True
 
     def tell_lost_ends(self) -> int:
-        """Write the end of each session anew whose report is lost; return how many.
+        """Write the reports of ends anew that are lost; return how many.
 
-        Its start needs no report of its own: the end is told as a whole object.
+        Its start needs no report of its own: the end is told as a whole object. What
+        was delivered cannot be told from what was lost, so whoever has nothing waiting
+        hears it once more, unless he is known to have the CDR.
         """
-        lost = self._connection.execute(
+        ended = self._connection.execute(
             "SELECT id, data FROM sessions WHERE is_open = 0 AND reported = 0 "
-            "AND id NOT IN (SELECT session_id FROM outbox WHERE change = ?) "
-            "ORDER BY started_at, id",
-            (Change.END.value,),
+            "ORDER BY started_at, id"
         ).fetchall()
-        for session_id, data in lost:
-            self._connection.execute(
-                "INSERT INTO outbox (session_id, sink, change, correlation_id, "
-                "snapshot) VALUES (?, ?, ?, ?, ?)",
-                (
-                    session_id,
-                    decode_session(data).upstream,
-                    Change.END.value,
-                    # The same one, should this be cut and begun again.
-                    str(uuid5(NAMESPACE_OID, f"{session_id} {Change.END.value}")),
-                    data,
-                ),
-            )
-        return len(lost)
+        return sum(self._tell_lost_end(decode_session(data), data) for _, data in ended)
 
     # ---- inside -------------------------------------------------------------------
+
+    def _tell_lost_end(self, session: Session, data: bytes) -> int:
+        waiting = set(
+            self._connection.execute(
+                "SELECT sink, change FROM outbox WHERE session_id = ?", (session.id,)
+            )
+        )
+        # The same one, should this be cut and begun again.
+        correlation_id = str(uuid5(NAMESPACE_OID, f"{session.id} {Change.END.value}"))
+        lost = 0
+        for sink, document in recipients(self._subscribers, Change.END, session):
+            change, name = name_report(Change.END, document, correlation_id)
+            if sink in session.cdr_urls:
+                continue
+            if (sink, change) not in waiting:
+                self._connection.execute(INSERT, (session.id, sink, change, name, data))
+                lost += 1
+            elif document is Document.CDR:
+                self._put_last(session.id, sink, change)
+        if not (lost or waiting):
+            # Nobody is left to be told, so that it may be forgotten.
+            self._connection.execute(
+                "UPDATE sessions SET reported = 1 WHERE id = ?", (session.id,)
+            )
+        return lost
+
+    def _put_last(self, session_id: str, sink: str, change: str) -> None:
+        """Let a report follow an end that was written anew, if one was."""
+        self._connection.execute(
+            "UPDATE outbox SET id = (SELECT max(id) + 1 FROM outbox) "
+            "WHERE session_id = ?1 AND sink = ?2 AND change = ?3 AND id < "
+            "(SELECT max(id) FROM outbox WHERE session_id = ?1 AND sink = ?2)",
+            (session_id, sink, change),
+        )
 
     def _take_session(self, row: _SessionRow) -> None:
         session = _believe(row.data)
@@ -146,9 +173,11 @@ class Successor:
 
     def _take_report(self, row: _Report) -> None:
         session = _believe(row.snapshot)
-        if (row.session_id, row.sink) != (session.id, session.upstream):
+        if row.session_id != session.id:
             raise StoreCorruptError("a report contradicts its session")
-        if (row.change == Change.END.value) == session.is_open:
+        if row.sink not in {session.upstream, *self._sinks}:
+            raise StoreCorruptError("a report to nobody")
+        if (row.change in FINAL) == session.is_open:
             raise StoreCorruptError("a report contradicts its session's state")
         self._connection.execute(
             "INSERT OR IGNORE INTO outbox (id, session_id, sink, change, "
@@ -210,14 +239,24 @@ def _believe(data: bytes) -> Session:
     Such a field would be taken for missing, and its default would be an invention.
     """
     session = decode_session(data)
-    names = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).keys()
-    strange = {len(name) for name in names - _NAMES}
-    # Fields of other releases are strange, too, but do not look like a missing one.
-    if strange & {len(name) for name in _NAMES - names}:
+    if _has_damaged_name(msgspec.json.decode(data), msgspec.to_builtins(session)):
         raise StoreCorruptError("the name of a session's field is damaged")
     if session.started_at.wall.year not in _YEARS:
         raise StoreCorruptError("a session of another century")
     return session
+
+
+def _has_damaged_name(stored: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Compare the names of fields, also of what is within, such as the tariff."""
+    strange = {len(name) for name in stored.keys() - known.keys()}
+    # Fields of other releases are strange, too, but do not look like a missing one.
+    if strange & {len(name) for name in known.keys() - stored.keys()}:
+        return True
+    return any(
+        _has_damaged_name(stored[name], known[name])
+        for name in stored.keys() & known.keys()
+        if isinstance(stored[name], dict)
+    )
 
 
 def _columns(session: Session) -> tuple[str, str, int, str]:
@@ -231,7 +270,7 @@ def _columns(session: Session) -> tuple[str, str, int, str]:
 
 def _progress(
     session: Session, reported: int, *, is_row: bool
-) -> tuple[int, bool, bool, bool, int, datetime]:
+) -> tuple[int, bool, bool, bool, bool, int, datetime]:
     """Order the versions of one session: a session never goes backwards.
 
     Its own row counts more than a report in the same state: a register reading that is
@@ -241,6 +280,7 @@ def _progress(
         reported,
         not session.is_open,
         session.stop_reason is not None,
+        session.status is not SessionStatus.PENDING,
         is_row,
         session.energy_wh,
         session.updated_at.wall,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.domain.tokens import Token, TokenType
+from agent.domain.uid import Uid
 from agent.store import database
 from agent.store.database import translate_errors
 from agent.store.sync_states import SyncState, load_state
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from agent.domain.uid import Uid
     from agent.store.keys import CardKeys
 
 
@@ -44,6 +44,19 @@ class TokenReader:
         if len(tokens) > 1:
             tokens.sort(key=lambda token: self._rank[token.upstream])
         return tokens
+
+    def find_token(
+        self, upstream: str, country_code: str, party_id: str, uid: str, kind: TokenType
+    ) -> Token | None:
+        """Look up one party's token, whatever the case of its name; the newest."""
+        party = (country_code.casefold(), party_id.casefold())
+        found = [
+            token
+            for token in self.find(Uid.parse(uid), kind)
+            if token.upstream == upstream
+            and (token.country_code.casefold(), token.party_id.casefold()) == party
+        ]
+        return max(found, key=lambda token: token.last_updated, default=None)
 
     def listed(self) -> Iterator[ListedToken]:
         """Every row as far as it can be shown: without its card number."""

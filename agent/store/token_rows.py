@@ -8,7 +8,7 @@ that repeat (issuers, spellings, languages) stand once in `words`.
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -38,6 +38,10 @@ _VALID_BIT = 4
 _SPELLED_CANONICAL = 0
 _SPELLED_LOWER = -1
 
+#: Of words and of parties each; a list has some dozens, a broken one may have millions.
+KEPT_IN_MEMORY: Final = 10_000
+
+_Party = tuple[str, str, str]
 Row = tuple[int, int, int, int, int, int, int | None, str, str | None, str | None, int]
 
 
@@ -59,8 +63,9 @@ class ListedToken(Struct, frozen=True, kw_only=True):
 class TokenCodec:
     """Turns Tokens into rows of one database file and back.
 
-    The dictionaries of the file are kept in memory; they are small. `rows` may add
-    to them and must run inside the transaction that inserts the rows.
+    The dictionaries of the file are kept in memory as far as they are small, as honest
+    ones are. `rows` may add to them and must run inside the transaction that inserts
+    the rows.
     """
 
     def __init__(self, connection: sqlite3.Connection, keys: CardKeys) -> None:
@@ -85,21 +90,27 @@ class TokenCodec:
 
     def reload(self) -> None:
         """Read the dictionaries again: after a rollback, or another's additions."""
-        self._parties: dict[tuple[str, str, str], int] = {}
-        self._party_names: dict[int, tuple[str, str, str]] = {}
+        self._parties: dict[_Party, int] = {}
+        self._party_names: dict[int, _Party] = {}
+        self._words: dict[str, int] = {}
+        self._word_texts: dict[int, str] = {}
         for number, *names in self._connection.execute(
-            "SELECT id, upstream, country_code, party_id FROM parties"
+            "SELECT id, upstream, country_code, party_id FROM parties LIMIT ?",
+            (KEPT_IN_MEMORY,),
         ):
             upstream, country_code, party_id = names
-            self._parties[upstream, country_code, party_id] = number
-            self._party_names[number] = (upstream, country_code, party_id)
-        words = self._connection.execute("SELECT word, id FROM words").fetchall()
-        self._words: dict[str, int] = dict(words)
-        self._word_texts: dict[int, str] = {number: word for word, number in words}
+            self._keep_party((upstream, country_code, party_id), number)
+        for word, number in self._connection.execute(
+            "SELECT word, id FROM words LIMIT ?", (KEPT_IN_MEMORY,)
+        ):
+            self._keep_word(word, number)
 
-    def rows(self, tokens: Iterable[Token]) -> list[Row]:
-        """Code tokens for `INSERT`."""
-        return [self._row(token) for token in tokens]
+    def rows(self, tokens: Iterable[Token]) -> Iterator[Row]:
+        """Code tokens for `INSERT`, each when it is inserted.
+
+        Another thread, which may have a card to look up, gets its turn in between.
+        """
+        return map(self._row, tokens)
 
     def _row(self, token: Token) -> Row:
         uid = Uid.parse(token.uid).value
@@ -110,10 +121,10 @@ class TokenCodec:
         return (
             high,
             low,
-            self._parties.get(party) or self._add_party(party),
+            self._parties.get(party) or self._find_party(party),
             _WHITELIST_CODES[token.whitelist] | (_VALID_BIT if token.valid else 0),
             self._spelling(token.uid, uid),
-            self._words.get(token.issuer) or self._add_word(token.issuer),
+            self._words.get(token.issuer) or self._find_word(token.issuer),
             self._word(token.language) if token.language else None,
             mask(token.contract_id, forms),
             token.visual_number and mask(token.visual_number, forms),
@@ -175,13 +186,13 @@ class TokenCodec:
     def translate(self, row: tuple[Any, ...], source: TokenCodec) -> Row:
         """Bring a whole row of another file over, with this file's numbers."""
         _, high, low, party, traits, spelling, issuer, language, *rest = row
-        names = source._party_names[party]
+        names = source._party_name(party)
         word = source._text
         contract_id, visual_number, group_id, updated = rest
         return (
             high,
             low,
-            self._parties.get(names) or self._add_party(names),
+            self._parties.get(names) or self._find_party(names),
             traits,
             spelling if spelling <= 0 else self._word(word(spelling)),
             self._word(word(issuer)),
@@ -206,38 +217,64 @@ class TokenCodec:
             return uid.value.lower()
         return respell(uid, self._text(spelling))
 
-    def _party_name(self, number: int) -> tuple[str, str, str]:
-        if number not in self._party_names:
-            self.reload()
-        if number not in self._party_names:
-            raise StoreCorruptError(f"the whitelist has no party number {number}")
-        return self._party_names[number]
+    # ---- dictionaries -------------------------------------------------------------
+
+    def _party_name(self, number: int) -> _Party:
+        if (party := self._party_names.get(number)) is None:
+            row = self._connection.execute(
+                "SELECT upstream, country_code, party_id FROM parties WHERE id = ?",
+                (number,),
+            ).fetchone()
+            if row is None:
+                raise StoreCorruptError(f"the whitelist has no party number {number}")
+            party = (row[0], row[1], row[2])
+            self._keep_party(party, number)
+        return party
 
     def _text(self, number: int) -> str:
-        if number not in self._word_texts:
-            self.reload()
-        if number not in self._word_texts:
-            raise StoreCorruptError(f"the whitelist has no word number {number}")
-        return self._word_texts[number]
+        if (word := self._word_texts.get(number)) is None:
+            row = self._connection.execute(
+                "SELECT word FROM words WHERE id = ?", (number,)
+            ).fetchone()
+            if row is None:
+                raise StoreCorruptError(f"the whitelist has no word number {number}")
+            word = str(row[0])
+            self._keep_word(word, number)
+        return word
 
     def _word(self, word: str) -> int:
-        return self._words.get(word) or self._add_word(word)
+        return self._words.get(word) or self._find_word(word)
 
-    def _add_word(self, word: str) -> int:
-        cursor = self._connection.execute(
-            "INSERT INTO words (word) VALUES (?)", (word,)
-        )
-        number = cursor.lastrowid or 0
-        self._words[word] = number
-        self._word_texts[number] = word
-        return number
+    def _find_word(self, word: str) -> int:
+        """Number a word that is not in memory."""
+        row = self._connection.execute(
+            "SELECT id FROM words WHERE word = ?", (word,)
+        ).fetchone()
+        number = row[0] if row else self._add("words (word) VALUES (?)", (word,))
+        self._keep_word(word, number)
+        return int(number)
 
-    def _add_party(self, party: tuple[str, str, str]) -> int:
-        cursor = self._connection.execute(
-            "INSERT INTO parties (upstream, country_code, party_id) VALUES (?, ?, ?)",
+    def _find_party(self, party: _Party) -> int:
+        """Number a party that is not in memory."""
+        row = self._connection.execute(
+            "SELECT id FROM parties "
+            "WHERE upstream = ? AND country_code = ? AND party_id = ?",
             party,
-        )
-        number = cursor.lastrowid or 0
-        self._parties[party] = number
-        self._party_names[number] = party
-        return number
+        ).fetchone()
+        columns = "parties (upstream, country_code, party_id) VALUES (?, ?, ?)"
+        number = row[0] if row else self._add(columns, party)
+        self._keep_party(party, number)
+        return int(number)
+
+    def _add(self, columns: str, values: tuple[str, ...]) -> int:
+        return self._connection.execute(f"INSERT INTO {columns}", values).lastrowid or 0
+
+    def _keep_word(self, word: str, number: int) -> None:
+        if len(self._words) < KEPT_IN_MEMORY:
+            self._words[word] = number
+            self._word_texts[number] = word
+
+    def _keep_party(self, party: _Party, number: int) -> None:
+        if len(self._parties) < KEPT_IN_MEMORY:
+            self._parties[party] = number
+            self._party_names[number] = party

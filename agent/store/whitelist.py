@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from agent.domain.tokens import Token
+    from agent.domain.tokens import Token, TokenType
     from agent.domain.uid import Uid
     from agent.store.keys import CardKeys
 
@@ -47,11 +47,7 @@ LINK = "whitelist.db"
 
 
 class Whitelist:
-    """The list in force.
-
-    `find` may be called from one thread, the writing methods from any; a reader is
-    never disturbed by a writer.
-    """
+    """The list in force: one thread finds, any may write, none disturbs another."""
 
     def __init__(
         self,
@@ -80,6 +76,13 @@ class Whitelist:
         """Every upstream's RFID token with this uid, the first upstream in front."""
         with self._reading:
             return self._list.reader.find(uid)
+
+    def find_token(
+        self, upstream: str, country_code: str, party_id: str, uid: str, kind: TokenType
+    ) -> Token | None:
+        """Look up one token; may be called from any thread, and delays no tap."""
+        with self._writing, self._new_reader() as reader:
+            return reader.find_token(upstream, country_code, party_id, uid, kind)
 
     def confirmed_at(self, upstream: str) -> datetime | None:
         """When the upstream's list was last synchronised; quick, for every tap."""

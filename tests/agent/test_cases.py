@@ -7,7 +7,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 CASES = range(1, 81)
-_NUMBERS = re.compile(r"test_((?:\d+_)+)\w")
+# Longer ones are status codes and versions.
+_NUMBERS = re.compile(r"test_((?:\d{1,2}_)+)\w")
 _DEFINITION = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
 
 

@@ -6,7 +6,9 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.domain.reports import Delivered, Delivery, Report
+from msgspec.structs import replace
+
+from agent.domain.reports import Delivered, Delivery, Document, Report
 from tests.fakes.sessions import ended, session_of
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class MemoryOutbox:
         self.waiting: list[Report] = []
         self.refusals: dict[str, str] = {}
         self.notes: list[tuple[str, str]] = []
+        #: Where the sink says it keeps what was delivered, report by report.
+        self.urls: list[str | None] = []
         self.failures: dict[str, list[Exception]] = defaultdict(list)
         self._number = 0
 
@@ -87,6 +91,19 @@ class MemoryOutbox:
                     id=self._number,
                     correlation_id=f"{session.id}-{kind}",
                     session=session,
+                )
+            )
+
+    def add_cdr(self, *sessions: Session) -> None:
+        """Add a CDR of each."""
+        for session in sessions:
+            self._number += 1
+            self.waiting.append(
+                Report(
+                    id=self._number,
+                    correlation_id=f"{session.id}-cdr",
+                    session=session,
+                    document=Document.CDR,
                 )
             )
 
@@ -109,10 +126,20 @@ class MemoryOutbox:
             if session not in left_out and report.correlation_id not in self.refusals
         ][:limit]
 
-    async def delivered(self, report: Report) -> None:
+    async def seal(self, report: Report, session: Session) -> Session:
+        """Keep its final form, or the one that was kept before."""
+        self._fail("seal")
+        [number] = [n for n, one in enumerate(self.waiting) if one.id == report.id]
+        if self.waiting[number].session != report.session:
+            return self.waiting[number].session
+        self.waiting[number] = replace(report, session=session)
+        return session
+
+    async def delivered(self, report: Report, url: str | None = None) -> None:
         """Forget it."""
         self._fail("delivered")
-        self.waiting.remove(report)
+        self.urls.append(url)
+        self.waiting.remove(next(one for one in self.waiting if one.id == report.id))
 
     async def refused(self, report: Report, why: str) -> None:
         """Keep it for a person."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.ocpi.connection import TokenPage
 from agent.ocpi.pages import Position
+from agent.ocpi.token_list import TokenPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -28,6 +28,12 @@ class ScriptedSource:
         self.asked: list[tuple[datetime | None, Position | None]] = []
         self.before_page: Callable[[int], None] = lambda _: None
         self.closed = 0
+        #: Which backend, version or account this is.
+        self.where = ""
+
+    async def origin(self) -> str:
+        """Say where the list is."""
+        return self.where
 
     async def token_pages(
         self, date_from: datetime | None = None, start: Position | None = None

@@ -79,3 +79,15 @@ def spoil(*changes: tuple[str, str]) -> str:
         assert old in text
         text = text.replace(old, new, 1)
     return text
+
+
+def extend(text: str, **tables: str) -> str:
+    """Put lines into tables: into the first of that name, or into a new one."""
+    for table, lines in tables.items():
+        for header in (f"[[{table}]]\n", f"[{table}]\n"):
+            if header in text:
+                text = text.replace(header, f"{header}{lines}\n", 1)
+                break
+        else:
+            text = f"{text}\n[{table}]\n{lines}\n"
+    return text

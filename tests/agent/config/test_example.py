@@ -16,6 +16,7 @@ import pytest
 from agent import registry
 from agent.config import load_config, schema
 from agent.config.reading import parse_duration
+from agent.config.upstream import UpstreamConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "config.example.toml"
@@ -28,7 +29,9 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "clock": schema.ClockConfig,
     "evse": schema.EvseConfig,
     "reader": schema.ReaderConfig,
-    "upstream": schema.UpstreamConfig,
+    "tariff": schema.TariffConfig,
+    "server": schema.ServerConfig,
+    "upstream": UpstreamConfig,
 }
 DRIVERS = [
     (group, name)
@@ -37,11 +40,34 @@ DRIVERS = [
 ]
 # Absent by default, so the example shows what they could be.
 WITHOUT_DEFAULT = {
-    "meter_id",
+    "address",
+    "ca_file",
+    "certificate",
+    "city",
+    "client_certificate",
+    "client_key",
+    "country",
     "country_code",
-    "party_id",
+    "evse_id",
     "evses",
+    "key",
+    "latitude",
+    "location_name",
+    "longitude",
+    "meter_id",
+    "party_id",
+    "per_kwh",
+    "per_minute",
+    "per_session",
     "plug_in_timeout",
+    "postal_code",
+    "proxy",
+    "proxy_login",
+    "public_url",
+    "state",
+    "time_zone",
+    "vat_percent",
+    "website",
     "whitelist_max_age",
 }
 

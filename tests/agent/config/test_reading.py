@@ -14,22 +14,27 @@ from agent.config.loading import _TABLES, _Loader
 from agent.config.reading import Mistakes, Place, parse_duration, read_struct
 from agent.config.schema import (
     AuthorizationConfig,
+    ClockConfig,
     EvseConfig,
     ReaderConfig,
     ReportingConfig,
+    ServerConfig,
     StationConfig,
-    TokenSource,
-    UpstreamConfig,
+    TariffConfig,
 )
+from agent.config.upstream import SecretSource, UpstreamConfig
 
 SCHEMAS = (
     StationConfig,
     AuthorizationConfig,
     ReportingConfig,
+    ClockConfig,
+    TariffConfig,
+    ServerConfig,
     EvseConfig,
     ReaderConfig,
     UpstreamConfig,
-    TokenSource,
+    SecretSource,
 )
 KEYS = sorted(
     {name for schema in SCHEMAS for name in schema.__struct_fields__}
@@ -43,6 +48,7 @@ VALUES = (
     | st.datetimes()
     | st.text(max_size=8)
     | st.sampled_from(["2s", "SE", "ABC", "pipe", "none", "simulated", "a\0b", "/"])
+    | st.sampled_from(["39.5", "http://a:1", "https://[b", "[::1]:80", "a:99999"])
 )
 
 

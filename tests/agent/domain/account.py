@@ -66,6 +66,15 @@ class Account:
         ]
 
     @property
+    def recorded(self) -> list[str]:
+        """What was made durable, in order: why, of which session, and its state."""
+        return [
+            f"{one.change.value} {one.session.id} {one.session.status}"
+            for one in self.shell.effects
+            if isinstance(one, Record)
+        ]
+
+    @property
     def rows(self) -> list[Session]:
         """The sessions on disk in the order of their start."""
         return list(self.shell.disk.values())

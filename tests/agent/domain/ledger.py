@@ -24,9 +24,11 @@ from agent.domain.outcomes import (
     Signal,
     StopReason,
 )
+from agent.domain.sessions import SessionStatus
 from agent.domain.tokens import Answer, Verdict
 from tests.agent.domain.oracle import (
     Heard,
+    check_price,
     expected_signal,
     is_available,
     may_be_deauthorized,
@@ -75,7 +77,7 @@ class Ledger:
                 case Event():
                     self._book_event(effect)
                 case Record(change, session):
-                    self._book_record(change, session)
+                    self.book_record(change, session)
                     if change is Change.STOP:
                         self._check_stop(session, message)
                     if change is Change.START:
@@ -200,18 +202,37 @@ class Ledger:
                 heard = self.taps[event.tap_id]
                 assert may_stop(heard, session, self.settings), "stopped by a stranger"
 
-    def _book_record(self, change: Change, session: Session) -> None:
+    def book_record(self, change: Change, session: Session) -> None:
+        """Book what becomes durable."""
         before = self.known.get(session.id)
-        if change is Change.START:
+        is_pending = session.status is SessionStatus.PENDING
+        assert is_pending is (change is Change.PENDING), "a grant that is no start"
+        if change is Change.PENDING:
+            assert self.settings.tell_grants, "told of a grant that nobody wants told"
             assert before is None, "a session id used twice"
+        elif change is Change.START:
+            self._check_announcement(before, session)
         else:
             assert before is not None, "recorded before it was started"
             assert before.is_open, "recorded after its end"
             self._check_progress(before, session)
         assert (change is Change.END) is not session.is_open
-        if change in (Change.STOP, Change.END):
+        if before is not None and before.status is SessionStatus.PENDING:
+            assert change in (Change.START, Change.END), "a grant does not charge"
+            assert session.is_open or session.status is SessionStatus.INVALID
+        elif change in (Change.STOP, Change.END):
             assert session.stop_reason is not None
+        check_price(session)
         self.known[session.id] = session
+
+    def _check_announcement(self, before: Session | None, session: Session) -> None:
+        """A start is the first word on a session, or follows its announcement."""
+        if before is None:
+            return
+        assert before.status is SessionStatus.PENDING, "a session id used twice"
+        assert before.is_open, "a grant that was over has started"
+        for name in ("evse_uid", "reader", "card", "token", "upstream"):
+            assert getattr(before, name) == getattr(session, name), name
 
     def _check_stop(self, session: Session, message: Input) -> None:
         if session.stop_reason is StopReason.DEAUTHORIZED:
@@ -220,6 +241,8 @@ class Ledger:
     def _check_start(self, session: Session, station: Station) -> None:
         settings = self.settings
         assert session.evse_uid in settings.readers[session.reader]
+        assert session.place == settings.places.get(session.evse_uid)
+        assert session.tariff == settings.tariff
         master = settings.master_group.casefold()
         assert not master or (session.group_id or "").casefold() != master
         pending = station.evses[session.evse_uid].pending
@@ -261,12 +284,17 @@ class Ledger:
             assert evse.session.evse_uid == evse.uid
             self._check_progress(known, evse.session)
             running.add(evse.session.id)
+        for grant in station.grants:
+            if grant.session is not None:
+                assert grant.evse_uids == (grant.session.evse_uid,)
+                running.add(grant.session.id)
         opened = {one.id for one in self.known.values() if one.is_open}
         assert running == opened, "a session was lost without an end"
 
     def _check_progress(self, before: Session, after: Session) -> None:
         assert after.energy_wh >= before.energy_wh >= 0, "energy went backwards"
         assert after.started_at == before.started_at
+        assert (after.place, after.tariff) == (before.place, before.tariff)
         assert after.token == before.token
         # A clock that is right now may correct one that was not, and only then.
         corrected = after.updated_at.synchronized > before.updated_at.synchronized

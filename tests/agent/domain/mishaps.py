@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -17,8 +18,10 @@ from agent.domain.messages import (
     VehicleConnected,
     VehicleDisconnected,
 )
+from agent.domain.places import Place
+from agent.domain.settings import Owner
 from tests.agent.domain.histories import Drivers
-from tests.agent.domain.world import READERS, cards, evses, readers, seldom
+from tests.agent.domain.world import READERS, cards, evses, readers, seldom, tariffs
 
 STEPS = {"a day back": timedelta(days=-1), "an hour on": timedelta(hours=1)}
 OTHER_READERS = [READERS, {"left": ("E1", "E3")}, {"right": ("E1", "E2", "E3")}]
@@ -193,11 +196,26 @@ class Mishaps(Chargers):
             self.shell.find(evse_uid)
         self.obey_unless_slow()
 
-    @rule(others=st.sampled_from(OTHER_READERS), took_s=st.sampled_from([0, 3, 90]))
-    def reload(self, others: dict[str, tuple[str, ...]], took_s: int) -> None:
-        """The configuration is read again, and has other readers."""
+    @rule(
+        others=st.sampled_from(OTHER_READERS),
+        took_s=st.sampled_from([0, 3, 90]),
+        rules=st.fixed_dictionaries(
+            {},
+            optional={
+                "unknown_owner": st.sampled_from([None, Owner("hub", "SE", "HUB")]),
+                "owners": st.sampled_from([{}, {"cpo": Owner("cpo", "SE", "NEW")}]),
+                "tell_grants": st.booleans(),
+                "tariff": st.none() | tariffs(),
+                "places": st.just({"E1": Place(location_id="LOC-2")}),
+            },
+        ),
+    )
+    def reload(
+        self, others: dict[str, tuple[str, ...]], took_s: int, rules: dict[str, Any]
+    ) -> None:
+        """The configuration is read again, and has other readers and prices."""
         while self.commanded():
             self.shell.obey(self.commanded()[0])
         self.shell.clock.move(timedelta(seconds=took_s))
-        self.shell.reload(replace(self.shell.settings, readers=others))
+        self.shell.reload(replace(self.shell.settings, readers=others, **rules))
         self.obey_unless_slow()

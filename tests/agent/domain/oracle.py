@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from agent.domain.messages import Answered
 from agent.domain.outcomes import Ignored, Signal
+from agent.domain.sessions import SessionStatus
 from agent.domain.tokens import Answer, Token, Verdict, WhitelistType
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from agent.domain.instant import Instant
     from agent.domain.messages import CardTapped, Input
     from agent.domain.sessions import Session
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agent.domain.station import Evse, Station
 
 SHARED_LIMIT_S = 300
+UNBILLED = (SessionStatus.PENDING, SessionStatus.INVALID)
 
 
 @dataclass
@@ -122,6 +124,34 @@ def may_be_deauthorized(session: Session, message: Input) -> bool:
     answer = message.reply
     asked = session.belongs_to(message.uid) and session.evse_uid in message.evse_uids
     return asked and isinstance(answer, Answer) and not answer.allows(session.evse_uid)
+
+
+def check_price(session: Session) -> None:
+    """See that a session costs what its time and energy do, if anything."""
+    assert session.duration >= timedelta()
+    price = session.cost
+    if price is None:
+        assert session.tariff is None or session.status in UNBILLED
+        return
+    tariff = session.tariff
+    assert tariff is not None
+    assert session.status not in UNBILLED
+    minutes = Fraction(session.duration // timedelta(seconds=1), 60)
+    parts = (
+        (price.energy, Fraction(tariff.per_kwh) * session.energy_wh / 1000),
+        (price.time, Fraction(tariff.per_minute) * minutes),
+        (price.fixed, Fraction(tariff.per_session)),
+    )
+    for amount, minor in parts:
+        net = _half_up(minor)
+        unit = 10**tariff.minor_digits
+        assert Fraction(amount.excl_vat) == Fraction(net, unit)
+        vat = _half_up(net * Fraction(tariff.vat_percent) / 100)
+        assert Fraction(amount.vat) == Fraction(vat, unit)
+
+
+def _half_up(number: Fraction) -> int:
+    return int(number + Fraction(1, 2))
 
 
 def expected_signal(

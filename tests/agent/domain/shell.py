@@ -24,6 +24,8 @@ from agent.domain.messages import (
     Reloaded,
     Tick,
 )
+from agent.domain.recovery import end_orphans
+from agent.domain.sessions import SessionStatus
 from agent.domain.station import next_deadline, restore, unreachable
 from agent.domain.step import step
 from agent.domain.timeline import base_of
@@ -142,13 +144,14 @@ class Shell:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Record(change, session):
-                if change is Change.START or not (
-                    session.is_open or session.end_estimated
-                ):
+                started = session.id in self.truth
+                has_ended = not (session.is_open or session.end_estimated)
+                if change is Change.START or (started and has_ended):
                     self.truth.setdefault(session.id, []).append(self.clock.truth)
                 self._write(change, session)
             case EnableEnergy(evse_uid, session_id):
-                assert self.disk[session_id].is_open, "energy before the row"
+                row = self.disk[session_id]
+                assert row.status is SessionStatus.ACTIVE, "energy before the row"
                 self.boxes[evse_uid].commands.append(effect)
             case DisableEnergy(evse_uid):
                 self.boxes[evse_uid].commands.append(effect)
@@ -156,7 +159,8 @@ class Shell:
     def _write(self, change: Change, session: Session) -> None:
         self._unwritten[session.id] = session
         if self.disk_full:
-            assert change is not Change.START, "a start without a durable row"
+            new = (Change.PENDING, Change.START)
+            assert change not in new, "a start without a durable row"
             return
         self.write_the_rest()
 
@@ -170,7 +174,11 @@ class Shell:
         """Energy flows only under exactly one durable open session."""
         rows = (self.disk | self._unwritten).values()
         for uid, box in self.boxes.items():
-            opened = [row for row in rows if row.is_open and row.evse_uid == uid]
+            opened = [
+                row
+                for row in rows
+                if row.status is SessionStatus.ACTIVE and row.evse_uid == uid
+            ]
             assert len(opened) <= 1, "two open sessions at one EVSE"
             if box.enabled and not box.runaway:
                 assert opened, "energy without a session"
@@ -241,9 +249,13 @@ class Shell:
         opened = [row for row in self.disk.values() if row.is_open]
         for session in opened:
             # Ends that were not written have not happened.
-            del self.truth[session.id][1:]
+            del self.truth.get(session.id, [])[1:]
         self.ledger.forget_unfinished(self.disk)
         self.station = restore(self.evse_uids, opened)
+        for record in end_orphans(self.evse_uids, opened):
+            self.effects.append(record)
+            self.ledger.book_record(record.change, record.session)
+            self._perform(record)
         for box in self.boxes.values():
             box.commands.clear()
 

@@ -76,7 +76,7 @@ class StationMachine(Backends, Mishaps):
             assert dated.ended_at is not None
             assert dated.started_at.wall <= dated.ended_at.wall
             assert dated.ended_at.wall <= dated.updated_at.wall
-            if self.sound and self._was_dated(session):
+            if dated.id in self.shell.truth and self.sound and self._was_dated(session):
                 self._check_truth(dated)
 
     def _was_dated(self, session: Session) -> bool:

@@ -9,10 +9,14 @@ import pytest
 from agent.domain.messages import Change
 from agent.domain.outcomes import EventKind, StopReason
 from agent.domain.recovery import end_orphans
-from agent.domain.sessions import SessionStatus
+from agent.domain.sessions import Session, SessionStatus
 from agent.domain.station import restore
 from tests.agent.domain.story import TWO_EVSES, Story
 from tests.fakes.sessions import session_of
+
+
+def _pending(name: str) -> Session:
+    return session_of(name, status=SessionStatus.PENDING)
 
 
 def _charging() -> Story:
@@ -285,3 +289,24 @@ def test_of_two_open_sessions_at_one_evse_the_newest_goes_on() -> None:
     (record,) = end_orphans(["E1"], [older, newer])
     assert (record.change, record.session.id) == (Change.END, "S1")
     assert restore(["E1"], [older, newer]).evses["E1"].session == newer
+
+
+@pytest.mark.parametrize("evse_uids", [[], ["E1"]], ids=["EVSE gone", "EVSE there"])
+def test_what_was_pending_is_over_after_a_restart(evse_uids: list[str]) -> None:
+    """It was a grant; it ends as it was, and nobody saw it last."""
+    pending = _pending("S1")
+    (record,) = end_orphans(evse_uids, [pending])
+    assert record.change is Change.END
+    assert record.session.status is SessionStatus.INVALID
+    assert record.session.ended_at == record.session.updated_at == pending.updated_at
+    assert restore(["E1"], [pending]).evses["E1"].session is None
+
+
+@pytest.mark.parametrize("names", [("S1", "S2"), ("S2", "S1")])
+def test_what_is_pending_takes_no_session_away(names: tuple[str, str]) -> None:
+    """The session at the same EVSE goes on, whichever of the two is older."""
+    charging, pending = session_of(names[0]), _pending(names[1])
+    both = sorted((charging, pending), key=lambda one: one.id)
+    (record,) = end_orphans(["E1"], both)
+    assert record.session.id == pending.id
+    assert restore(["E1"], both).evses["E1"].session == charging

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,8 @@ from msgspec.structs import replace
 from agent.domain.outcomes import StopReason
 from agent.domain.sessions import Session, add_reading, end, request_stop
 from agent.domain.settings import LateRefusal
-from agent.domain.timeline import base_of, correct, waits_for_time
+from agent.domain.tariffs import Tariff
+from agent.domain.timeline import base_of, correct, settle, waits_for_time
 from agent.domain.tokens import Verdict, WhitelistType
 from tests.agent.domain.shell import StationClock
 from tests.agent.domain.story import Story, charging
@@ -22,10 +25,14 @@ from tests.fakes.sessions import session_of
 TRUE_START = datetime(2026, 3, 1, 12, tzinfo=UTC)  # Where a FakeClock begins
 YEARS_AGO = datetime(2000, 1, 1, tzinfo=UTC) - TRUE_START
 HOUR = timedelta(hours=1)
+PER_MINUTE = Tariff(per_minute=Decimal("1.5"))
 
 
-def _without_clock(lag: timedelta = YEARS_AGO) -> Story:
-    story = Story()
+def _without_clock(
+    lag: timedelta = YEARS_AGO,
+    **rules: Any,  # noqa: ANN401 - fields of Settings
+) -> Story:
+    story = Story(**rules)
     story.shell.clock = StationClock()
     story.shell.clock.lose_the_time(lag)
     story.meter(1000)
@@ -187,6 +194,51 @@ def _go_through(
             clock.lose_the_time(lag)
     clock.now()
     return session
+
+
+# ---- final dates
+
+
+@given(events, st.integers(-(10**8), 10**8), st.sets(st.sampled_from(["boot-1", "2"])))
+def test_what_is_settled_is_never_dated_anew(
+    happened: list[tuple[str, int, int]], base_s: int, learned: set[str]
+) -> None:
+    """Whatever is learned of any boot, a CDR that was sent keeps its dates."""
+    clock = StationClock()
+    clock.lose_the_time(timedelta())
+    now = clock.now()
+    session = session_of("S0", started_at=now, updated_at=now, meter_at=now)
+    for what, seconds, lag in happened:
+        clock.move(timedelta(seconds=seconds))
+        session = _go_through(session, clock, what, timedelta(seconds=lag))
+    at = session.time_of(clock.now())
+    session = end(request_stop(session, StopReason.LOCAL, at), at)
+
+    settled = settle(correct(session, clock.bases))
+
+    boots = {f"boot-{number}" for number in range(1, clock.boots + 1)} | learned
+    bases = dict.fromkeys(boots, TRUE_START + timedelta(seconds=base_s))
+    assert correct(settled, bases) == settled
+    assert settle(settled) == settled
+    assert not any(waits_for_time(settled, {}, boot) for boot in boots)
+
+
+def test_settling_changes_no_date_and_no_price() -> None:
+    """The dates are taken as they are, so that the session costs what it did."""
+    story = _without_clock(tariff=PER_MINUTE)
+    story.charge("A")
+    story.pass_time(594)
+    story.meter(1600)
+    story.tap("A")
+    (row,) = story.rows
+    settled = settle(row)
+    assert settled != row
+    assert settled.ended_at is not None
+    assert row.ended_at is not None
+    assert settled.started_at.wall == row.started_at.wall
+    assert settled.ended_at.wall == row.ended_at.wall
+    assert settled.duration == row.duration == timedelta(seconds=600)
+    assert settled.cost == row.cost is not None
 
 
 # ---- clocks that are set

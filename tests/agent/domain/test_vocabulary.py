@@ -120,6 +120,7 @@ SCENES: list[Callable[[], Story]] = [
     lambda: _told("charge A, tap C, tap A"),
     lambda: _told("plug, tap A, tap A"),
     lambda: _told("tap A, wait 60"),
+    lambda: _told("tap A, wait 60", Story(tell_grants=True)),
     lambda: _told("tap A, wait 6, tap A"),
     lambda: _told("charge A, tap A", Story(tap_to_stop=False)),
     lambda: _told("tap A, wait 6, tap A", Story(tap_to_stop=False)),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from agent.domain.places import Place
 from agent.domain.policy import Modes, OfflineMode, OnlineMode
 from agent.domain.settings import LateRefusal, Owner, Select, Settings
+from agent.domain.tariffs import Tariff
 from agent.domain.tokens import (
     Answer,
     Misconfigured,
@@ -45,6 +48,21 @@ kinds = st.sampled_from(
     ]
 )
 seldom = st.sampled_from([False] * 7 + [True])
+
+
+def tariffs() -> st.SearchStrategy[Tariff]:
+    """Draw any prices that may be configured."""
+    amounts = st.decimals(0, 999, places=6, allow_nan=False)
+    return st.builds(
+        Tariff,
+        per_kwh=amounts,
+        per_minute=amounts,
+        per_session=amounts,
+        vat_percent=st.sampled_from([Decimal(), Decimal("7.7"), Decimal(25)]),
+        minor_digits=st.sampled_from([0, 2, 3]),
+    )
+
+
 modes = st.builds(
     Modes, st.sampled_from(OnlineMode), st.sampled_from(OfflineMode), st.booleans()
 )
@@ -65,6 +83,9 @@ rules_of_the_station = st.fixed_dictionaries(
         "master_group": st.sampled_from(["", "BOSS"]),
         "owners": st.sampled_from([{}, {"cpo": Owner("cpo", "SE", "EMS")}]),
         "unknown_owner": st.sampled_from([None, Owner("cpo", "SE", "ABC")]),
+        "tell_grants": st.booleans(),
+        "tariff": st.none() | tariffs(),
+        "places": st.sampled_from([{}, {"E1": Place(location_id="LOC-1")}]),
     }
 )
 

@@ -147,3 +147,20 @@ def test_many_starts_at_once_agree_on_one_key(tmp_path: Path) -> None:
 
     assert len(keys) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["whitelist.key"]
+
+
+def test_a_hashed_group_is_recognised_and_left_alone() -> None:
+    """Hashing twice is hashing once, and no CiString looks like a hash."""
+    keys = CardKeys(KEY)
+    hashed = keys.group("G1")
+
+    assert keys.group(hashed) == hashed == keys.group("g1")
+    assert hashed != CardKeys(OTHER_KEY).group("G1")
+    assert not hashed.isascii()
+    assert hashed.isprintable()
+
+
+@pytest.mark.parametrize("text", ["§", "§G1", "§0123456789ABCDEF", "0123456789abcdef"])
+def test_what_only_resembles_a_hashed_group_is_hashed(text: str) -> None:
+    """Nothing but a whole hash is taken for one."""
+    assert CardKeys(KEY).group(text) != text

@@ -261,9 +261,9 @@ def test_a_disk_that_does_not_keep_what_it_is_given_is_not_relied_on(
     overwrite(path, 0, b"\xff" * 100)
     fill = salvage_module._fill
 
-    def fill_in_vain(draft: Path, *args: Any) -> Found:  # noqa: ANN401 - passed on
-        found = fill(draft, *args)
-        overwrite(draft, 5 * PAGE_BYTES, b"\xff" * PAGE_BYTES)
+    def fill_in_vain(new: Any, *args: Any) -> Found:  # noqa: ANN401 - passed on
+        found = fill(new, *args)
+        overwrite(new.draft, 5 * PAGE_BYTES, b"\xff" * PAGE_BYTES)
         return found
 
     with monkeypatch.context() as patched:

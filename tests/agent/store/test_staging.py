@@ -121,6 +121,21 @@ def test_broken_tokens_count_as_seen(tmp_path: Path) -> None:
         assert staging.is_empty()
 
 
+def test_what_is_staged_is_counted(tmp_path: Path) -> None:
+    """Tokens that could be read, learned ones included, also after a restart."""
+    counts = []
+    for _ in range(2):
+        with closing(open_list(tmp_path)) as whitelist:
+            staging = whitelist.stage("cpo")
+            counts.append(staging.count())
+            add_page(staging, "AB", "1", listed=5)
+            staging.learn(token("C"))
+            counts.append(staging.count())
+            assert staging.count_distinct() == 3
+
+    assert counts == [0, 3, 3, 6]
+
+
 def test_the_cursor_is_the_newest_of_all_pages(tmp_path: Path) -> None:
     """An older page does not move it back."""
     with closing(open_list(tmp_path)) as whitelist:

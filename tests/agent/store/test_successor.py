@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,9 @@ from msgspec.structs import replace
 
 from agent.domain.messages import Change, Record
 from agent.domain.outcomes import StopReason
-from agent.domain.sessions import request_stop
+from agent.domain.places import Place
+from agent.domain.sessions import SessionStatus, request_stop
+from agent.domain.tariffs import Tariff
 from agent.store import database
 from agent.store.journal import FILE, Journal
 from tests.fakes.journals import contents_of, found_in, make_journal
@@ -133,6 +136,34 @@ def test_an_end_that_was_told_is_not_told_again(path: Path) -> None:
     assert contents_of(path).outbox == {}
 
 
+def test_what_has_started_is_not_pending_again(path: Path) -> None:
+    """A page of yesterday would make the end of a grant of a session that charged."""
+    pending = replace(session_of(), status=SessionStatus.PENDING)
+    with closing(Journal(path)) as journal:
+        journal.record([(Record(Change.PENDING, pending), "pending")])
+        yesterday = contents_of(path).sessions["S1"]
+        journal.record([started_record(session_of())])
+    with closing(database.connect(path)) as connection:
+        connection.execute("UPDATE sessions SET data = ?, reported = ?", yesterday)
+
+    found_in(path)
+
+    with closing(Journal(path)) as journal:
+        assert journal.open_sessions() == [session_of()]
+        changes = [entry.change for entry in journal.outbox.entries()]
+        assert changes == ["pending", "start"]
+
+
+def test_what_is_pending_is_carried_over(path: Path) -> None:
+    """It is ended at the start like any other, so it must be known."""
+    pending = replace(session_of(), status=SessionStatus.PENDING)
+    with closing(Journal(path)) as journal:
+        journal.record([(Record(Change.PENDING, pending), "pending")])
+    before = contents_of(path)
+    assert found_in(path).unreadable_rows == 0
+    assert contents_of(path) == before
+
+
 # ---- rows that are not believed ------------------------------------------------------
 
 
@@ -205,3 +236,38 @@ def test_rows_of_another_release_are_no_damage(path: Path) -> None:
         connection.execute("DELETE FROM outbox")
 
     assert found_in(path).open_sessions == 1
+
+
+PRICED = session_of(
+    tariff=Tariff(per_kwh=Decimal(40), vat_percent=Decimal(25)),
+    place=Place(location_id="LOC-1", currency="SEK", meter_id="M-1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged"),
+    [
+        ("per_kwh", "per_kwi"),
+        ("vat_percent", "vau_percent"),
+        ("currency", "currenci"),
+        ("meter_id", "meter_ie"),
+        ("voltage", "voltagf"),
+        ("tariff", "tarifg"),
+    ],
+)
+def test_no_price_is_made_up_for_a_damaged_name(
+    path: Path, name: str, damaged: str
+) -> None:
+    """A price whose name is lost would be taken for zero, a place for the default."""
+    with closing(Journal(path)) as journal:
+        journal.record([started_record(PRICED)])
+    with closing(database.connect(path)) as connection:
+        connection.execute(
+            "UPDATE sessions SET data = CAST(replace(data, ?, ?) AS BLOB)",
+            (f'"{name}"', f'"{damaged}"'),
+        )
+
+    assert found_in(path).unreadable_rows == 1
+
+    with closing(Journal(path)) as journal:
+        assert journal.open_sessions() == [PRICED]

@@ -15,6 +15,8 @@ from sqlite_utils import Database
 
 from agent.domain.tokens import Token, TokenType, WhitelistType
 from agent.domain.uid import Uid
+from agent.errors import StoreCorruptError
+from agent.store import token_rows
 from agent.store.keys import CardKeys
 from agent.store.token_rows import TokenCodec
 from agent.store.token_schema import INSERT, migrations
@@ -268,6 +270,47 @@ def test_a_codec_learns_words_that_another_one_added() -> None:
     connection.executemany(INSERT, TokenCodec(connection, KEYS).rows([token]))
 
     assert reader.find(uid_of("A"), TokenType.RFID) == [token]
+
+
+def test_the_dictionaries_need_not_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A backend that makes up an issuer or a party per token takes none of it."""
+    monkeypatch.setattr(token_rows, "KEPT_IN_MEMORY", 3)
+    many = [
+        replace(
+            token_of(card), issuer=f"I{number}", party_id=f"P{number}", language=card
+        )
+        for number, card in enumerate("ABCDEFGHIJ")
+    ]
+    connection = fresh()
+    writer = TokenCodec(connection, KEYS)
+    connection.executemany(INSERT, writer.rows(many))
+    connection.executemany(INSERT, writer.rows(many))
+    reader = TokenCodec(connection, KEYS)
+    target = fresh()
+    mover = TokenCodec(target, KEYS)
+    rows = connection.execute("SELECT * FROM tokens").fetchall()
+    target.executemany(INSERT, [mover.translate(row, reader) for row in rows])
+
+    for codec in (writer, reader, mover):
+        for token in many:
+            assert codec.find(Uid.parse(token.uid), token.type) == [token]
+        kept = (codec._words, codec._word_texts, codec._parties, codec._party_names)
+        assert [len(one) for one in kept] == [3, 3, 3, 3]
+    for file in (connection, target):
+        assert file.execute("SELECT count(*) FROM words").fetchone() == (20,)
+        assert file.execute("SELECT count(*) FROM parties").fetchone() == (10,)
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM words", "DELETE FROM parties"])
+def test_a_number_that_stands_for_nothing_is_damage(damage: str) -> None:
+    """A row that names a word or a party that is not there proves nothing."""
+    connection, _ = store(token_of("A"))
+    connection.execute(damage)
+
+    with pytest.raises(StoreCorruptError, match="the whitelist has no"):
+        TokenCodec(connection, KEYS).find(uid_of("A"), TokenType.RFID)
 
 
 def test_a_list_shows_everything_but_card_numbers() -> None:

@@ -93,6 +93,19 @@ def set_aside(path: Path) -> Path:
     return kept
 
 
+def sync_log(path: Path) -> None:
+    """Make durable what was committed to a database's log of changes."""
+    with translate_errors(path):
+        try:
+            descriptor = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
+        except FileNotFoundError:
+            return  # Nothing is in a log that there is not.
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """Make renames in this directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

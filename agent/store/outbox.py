@@ -70,6 +70,8 @@ class Outbox:
         self._on_told = on_told
         #: A card was forgotten, and the log of changes still remembers it.
         self._log_remembers = False
+        #: Sessions that a power cut could have told again from an earlier report on.
+        self._undurable: set[str] = set()
 
     def enqueue(
         self, connection: sqlite3.Connection, record: Record, correlation_id: str
@@ -101,7 +103,8 @@ class Outbox:
         """
         with translate_errors(self._path):
             rows = self._connection.execute(
-                "SELECT id, correlation_id, change, snapshot FROM outbox AS this "
+                "SELECT id, session_id, correlation_id, change, snapshot "
+                "FROM outbox AS this "
                 "WHERE sink = ? AND refused = 0 AND NOT EXISTS (SELECT 1 FROM outbox "
                 "AS earlier WHERE earlier.session_id = this.session_id "
                 "AND earlier.sink = this.sink AND earlier.id < this.id) "
@@ -112,8 +115,12 @@ class Outbox:
         if self._log_remembers and not rows:
             self._log_remembers = False
             cut_log(self._path, self._connection)
+        if not self._undurable.isdisjoint(row[1] for row in rows):
+            # What was told must not come back behind what is told now.
+            self._undurable.clear()
+            database.sync_log(self._path)
         reports = []
-        for number, correlation_id, change, data in rows:
+        for number, _, correlation_id, change, data in rows:
             try:
                 session = decode_session(data)
             except StoreCorruptError as err:
@@ -154,8 +161,9 @@ class Outbox:
     def delivered(self, report: Report, url: str | None = None) -> None:
         """Forget a delivered report; `url` is where the backend keeps a CDR.
 
-        A power cut may bring it back, and then it is told again, which does no harm:
-        a long backlog drains without waiting for the disk each time.
+        A power cut may bring it back, and then it is told again, which does no harm
+        unless a later one was: only the session's next report waits for the disk, so
+        that a long backlog drains quickly.
         """
         with self._write(durable=False) as connection:
             connection.execute("DELETE FROM outbox WHERE id = ?", (report.id,))
@@ -171,6 +179,9 @@ class Outbox:
             ).fetchone()
             if told:
                 self._on_told(connection, report.session)
+        self._undurable.add(report.session.id)
+        if told:
+            self._undurable.discard(report.session.id)
         self._log_remembers = self._log_remembers or bool(told)
 
     def refused(self, report: Report, why: str) -> None:

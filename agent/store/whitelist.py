@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from agent.errors import STORE_ERRORS, StoreCorruptError
+from agent.store import database
 from agent.store.comparison import are_alike
 from agent.store.database import translate_errors
 from agent.store.generations import Generations
@@ -127,6 +128,11 @@ class Whitelist:
             self.upsert([token])
             if staging := self._staging.get(token.upstream):
                 staging.learn(token)
+
+    def make_durable(self) -> None:
+        """Have what was written survive a power cut, too; by itself that takes time."""
+        with self._writing:
+            database.sync_log(self.file)
 
     def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
         """Move the cursor, everything before it being stored; None leaves it.

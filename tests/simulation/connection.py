@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from agent.domain.reports import Delivered, Delivery, Refused, Report, Retry
 from agent.domain.tokens import NoAnswer, Reply, Token
 from agent.errors import TransientUpstreamError
-from agent.ocpi.connection import TokenPage
 from agent.ocpi.pages import Position
+from agent.ocpi.token_list import TokenPage
 from tests.simulation.clock import BEGIN
 from tests.simulation.upstream import Backend, Line
 
@@ -38,6 +38,10 @@ class Connection:
 
     async def close(self) -> None:
         """Close nothing."""
+
+    async def origin(self) -> str:
+        """Always the same."""
+        return self.name
 
     async def probe(self, timeout: timedelta) -> bool:  # noqa: ASYNC109 - as the port's
         """Whether the backend says anything."""

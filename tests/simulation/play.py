@@ -145,7 +145,10 @@ def _is_synchronized(_: SystemClock) -> bool:
 
 
 def _connect(
-    config: Config, upstream: Upstream, on_change: Callable[..., None] = lambda _: None
+    config: Config,
+    upstream: Upstream,
+    on_change: Callable[..., None] = lambda _: None,
+    **_: object,
 ) -> Connection:
     del config, on_change
     life: Life = LIFE.get()

@@ -35,9 +35,6 @@ _STATION: Final = StationIdentity(
     country_code="SE",
     party_id="ABC",
     location_id="LOC-1",
-    currency="EUR",
-    connector_ids={},
-    meter_ids={},
 )
 #: The rules' max_wait, less what a run needs to begin.
 _WAITS_FOR_TIME_S: Final = 290.0
@@ -170,7 +167,10 @@ class Backend:
         `since` is when the agent that tells it was started.
         """
         session, now = report.session, self._world.now()
-        encoded, wire = msgspec.json.encode(session), encode_session(session, _STATION)
+        encoded, wire = (
+            msgspec.json.encode(session),
+            encode_session(session, _STATION, ()),
+        )
         body = decode_body(wire)
         told = self.sessions.setdefault(session.id, Told(encoded, wire, now))
         told.problems += _find_contradictions(told, body)

@@ -25,7 +25,7 @@ class Told(Enum):
     STARTED = "started"  # The charger is told to enable
     ENDED = "ended"  # The driver is shown that it is over
     SENT = "sent"  # A report is on its way
-    DELIVERED = "delivered"  # It is not to be sent again
+    DELIVERED = "delivered"  # It is not to be sent after a later one
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def check_journal(directory: Path, told: Sequence[SessionFact]) -> Iterator[str]
                 yield f"{fact.session_id} was ended and is open"
             case Told.ENDED if _is_missing(fact, Change.END, told, waiting):
                 yield f"the end of {fact.session_id} will not be reported"
-            case Told.DELIVERED if fact.number in numbers:
-                yield f"report {fact.number} will be sent again"
+            case Told.DELIVERED if fact.number in numbers and _is_past(fact, told):
+                yield f"report {fact.number} will be sent behind a later one"
     yield from _check_database(directory / FILE, highest=max(sent, default=0))
 
 
@@ -100,6 +100,16 @@ def _is_missing(
         for other in later
     )
     return not is_sent and (fact.session_id, change.value) not in waiting
+
+
+def _is_past(fact: SessionFact, told: Sequence[SessionFact]) -> bool:
+    """Whether a later report of the same session was sent; the last may come again."""
+    return any(
+        other.told is Told.SENT
+        and other.session_id == fact.session_id
+        and other.number > fact.number
+        for other in told
+    )
 
 
 def _check_database(path: Path, highest: int) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _watch_sql(points: Points) -> None:
 
     sqlite3.connect = partial(sqlite3.connect, factory=Connection)  # type: ignore[assignment] # takes what it took
     _name(Journal, "record", _name_records)
-    _name(Outbox, "delivered", lambda report: f"delivered {report.session.status}")
+    _name(Outbox, "delivered", lambda report, *_: f"delivered {report.session.status}")
     _name(Outbox, "postponed", lambda *_: "postponed")
     _name(Staging, "append", lambda *_, **__: "a page")
     _name(Whitelist, "swap", lambda *_: "swap")

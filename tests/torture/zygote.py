@@ -23,7 +23,7 @@ import agent.daemon
 import agent.station_runner
 from agent import registry
 from agent.cli.main import main as rfid_agent
-from agent.ocpi import transport
+from agent.ocpi import tls
 from tests.torture import points
 from tests.torture.orders import MAX_MESSAGE_BYTES, Ended, Run, Started, Wait
 
@@ -74,7 +74,7 @@ def _warm_up() -> None:
     """Do once what takes every start of the daemon its time and never changes."""
     for name in _IMPORTED_LATE:
         importlib.import_module(name)
-    transport._system_trust()
+    tls.make_context(tls.TlsOptions())
     # The same calls have the same answers, and the name is not exported.
     registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[assignment,attr-defined]
     for group, name in _DRIVERS:

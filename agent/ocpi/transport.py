@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
-from agent.errors import TransientUpstreamError
+from agent.errors import CredentialsError, TransientUpstreamError
+from agent.ocpi.bodies import ACCEPT_ENCODING, read_body
+from agent.ocpi.failures import FAILURES, PROXY_REFUSES, WRONG_USER, explain_failure
+from agent.ocpi.network import DIRECT, Network, open_transport
 from agent.ocpi.redaction import redact
-from agent.ocpi.urls import is_same_origin, resolve_url
+from agent.ocpi.redirects import REDIRECTS, check_arrival, find_target, may_be_a_login
+from agent.ocpi.tls import find_certificate_trouble, make_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.ocpi.authorization import CredentialsToken, Encoding
     from agent.ocpi.station import Party
@@ -27,10 +29,15 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _MAX_REDIRECTS: Final = 3
-_KEPT_METHOD_REDIRECTS: Final = (307, 308)
+_FIXED_HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": ACCEPT_ENCODING,
+    "User-Agent": "rfid-agent",
+}
 
-# httpx logs every URL at INFO, and the URL of an authorize request is a card number.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# They log URLs and headers, and the URL of an authorize request is a card number.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 def new_uuid() -> str:
@@ -65,7 +72,8 @@ class Call:
     """One request. `url` may hold a card number, so messages use `name`.
 
     `shown` stands for the path in messages where the path itself must not be seen;
-    `private` are the values to remove from whatever the server says about it.
+    `private` are the values to remove from whatever the server says about it. A `token`
+    is used instead of the client's own.
     """
 
     method: str
@@ -77,6 +85,7 @@ class Call:
     correlation_id: str | None = None
     private: tuple[str, ...] = field(default=(), repr=False)
     timeout: timedelta = DEFAULT_TIMEOUT
+    token: CredentialsToken | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -109,66 +118,110 @@ class Response:
 class OcpiClient:
     """Sends requests under one credentials token; raises nothing but agent errors.
 
-    The HTTP client is made with the first request and belongs to that event loop.
+    The connections are made with the first request and belong to that event loop;
+    `transport` replaces them. Cookies are not kept. Raise ConfigError for files in
+    `network` that cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the outside world is made of
         self,
-        token: CredentialsToken,
+        token: CredentialsToken | None,
         *,
+        network: Network = DIRECT,
         transport: httpx.AsyncBaseTransport | None = None,
         new_id: Callable[[], str] = new_uuid,
         max_body_bytes: int = MAX_BODY_BYTES,
+        clock_is_synchronized: Callable[[], bool] = lambda: True,
     ) -> None:
         self._token = token
-        self._transport = transport
+        self._network = network
+        self._tls = make_context(network.tls)
+        self._given_transport = transport
         self._new_id = new_id
         self._max_body_bytes = max_body_bytes
-        self._http: httpx.AsyncClient | None = None
+        self._clock_is_synchronized = clock_is_synchronized
+        self._transport: httpx.AsyncBaseTransport | None = None
+
+    def use(self, token: CredentialsToken | None) -> None:
+        """Send this token from the next request on; None ends all requests."""
+        self._token = token
 
     async def close(self) -> None:
         """Close the connections; a later request would open new ones."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def send(self, call: Call, encoding: Encoding) -> Response:
         """Exchange one request, redirects included, within `call.timeout`.
 
-        Raise TransientUpstreamError unless a whole HTTP answer came; what the answer
-        means is the caller's business.
+        All its hops carry one request id. Raise TransientUpstreamError unless a whole
+        HTTP answer came, CredentialsError when there is no token to send; what the
+        answer means is the caller's business.
         """
+        token = call.token or self._token
+        if token is None:
+            raise CredentialsError(
+                f"{call.name}: no credentials token: not registered with the backend"
+            )
         seconds = call.timeout.total_seconds()
+        via = self._network.via
         try:
             # One deadline for everything: a server that drips a byte now and then
             # never exceeds a timeout per read.
             async with asyncio.timeout(seconds):
-                return await self._follow(call, encoding)
+                return await self._follow(call, token, encoding)
         except TimeoutError as err:
             raise TransientUpstreamError(
-                f"{call.name}: no complete answer within {seconds:g} s"
+                f"{call.name}: no complete answer within {seconds:g} s{via}"
             ) from err
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as err:
-            words = redact(_explain(err), (*call.private, *self._token.spellings()))
-            raise TransientUpstreamError(f"{call.name}: {words}") from err
+        except FAILURES as err:
+            words = explain_failure(
+                err,
+                self._network,
+                private=(*call.private, *token.spellings()),
+                clock_is_synchronized=self._clock_is_synchronized,
+            )
+            raise TransientUpstreamError(f"{call.name}: {words}{via}") from err
 
-    async def _follow(self, call: Call, encoding: Encoding) -> Response:
+    async def _follow(
+        self, call: Call, token: CredentialsToken, encoding: Encoding
+    ) -> Response:
         url = httpx.URL(call.url)
         if call.query:
             url = url.copy_merge_params(call.query)
-        headers = self._headers(call, encoding)
+        headers = self._headers(call, token.header(encoding))
+        is_doubtful = False
         for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._exchange(call, url, headers, encoding)
-            if response.status not in _KEPT_METHOD_REDIRECTS:
+            request = httpx.Request(
+                call.method, url, headers=headers, content=call.body
+            )
+            answer, body = await self._exchange(request)
+            response = Response(
+                call=call,
+                url=str(url),
+                encoding=encoding,
+                status=answer.status_code,
+                headers=answer.headers,
+                links=answer.links,
+                body=body,
+                secrets=token.spellings(),
+            )
+            if response.status not in REDIRECTS:
+                self._check_door(response)
+                if is_doubtful:
+                    check_arrival(response)
                 return response
-            url = _redirect_target(response)
+            url = find_target(response)
+            is_doubtful |= may_be_a_login(response, url)
         raise TransientUpstreamError(
             f"{call.name}: redirected more than {_MAX_REDIRECTS} times"
         )
 
-    def _headers(self, call: Call, encoding: Encoding) -> dict[str, str]:
+    def _headers(self, call: Call, authorization: str) -> dict[str, str]:
         headers = {
-            "Authorization": self._token.header(encoding),
+            **_FIXED_HEADERS,
+            "Authorization": authorization,
             "X-Request-ID": self._new_id(),
             "X-Correlation-ID": call.correlation_id or self._new_id(),
         }
@@ -178,88 +231,21 @@ class OcpiClient:
             headers |= call.routing.headers()
         return headers
 
-    async def _exchange(
-        self, call: Call, url: httpx.URL, headers: dict[str, str], encoding: Encoding
-    ) -> Response:
-        chunks: list[bytes] = []
-        room = self._max_body_bytes
-        async with self._open().stream(
-            call.method, url, headers=headers, content=call.body
-        ) as answer:
-            async for chunk in answer.aiter_bytes():
-                room -= len(chunk)
-                if room < 0:
-                    raise TransientUpstreamError(
-                        f"{call.name}: expected at most {self._max_body_bytes} bytes, "
-                        "got more; ask the backend to send smaller pages"
-                    )
-                chunks.append(chunk)
-        return Response(
-            call=call,
-            url=str(url),
-            encoding=encoding,
-            status=answer.status_code,
-            headers=answer.headers,
-            links=answer.links,
-            body=b"".join(chunks),
-            secrets=self._token.spellings(),
-        )
-
-    def _open(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = httpx.AsyncClient(
-                verify=_system_trust(),
-                transport=self._transport,
-                timeout=None,  # noqa: S113 - `send` sets one deadline for everything
-                headers={"Accept": "application/json", "User-Agent": "rfid-agent"},
+    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        if self._transport is None:
+            self._transport = self._given_transport or open_transport(
+                self._network, self._tls
             )
-        return self._http
+        answer = await self._transport.handle_async_request(request)
+        try:
+            return answer, await read_body(answer, self._max_body_bytes)
+        finally:
+            await answer.aclose()
 
-
-@cache
-def _system_trust() -> ssl.SSLContext:
-    """Load the system's certificates once; there is no bundle of our own."""
-    return ssl.create_default_context()
-
-
-def _redirect_target(response: Response) -> httpx.URL:
-    """Read where a redirect leads; never give the token to another server."""
-    target = resolve_url(response.url, response.headers.get("location", ""))
-    if target is None:
-        raise TransientUpstreamError(
-            f"{response.call.name}: redirected to an unreadable Location"
-        )
-    if not is_same_origin(target, httpx.URL(response.url)):
-        raise TransientUpstreamError(
-            f"{response.call.name}: redirected to {target.scheme}://{target.host}, "
-            "another server, which must not see our token; configure its URL if it "
-            "is the right one"
-        )
-    return target
-
-
-def _explain(err: Exception) -> str:
-    """Say what went wrong below HTTP, and what a reader can do about it."""
-    causes = list(_causes(err))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _explain_certificate(cause.verify_message)
-    words = next((str(cause) for cause in causes if str(cause)), "")
-    return f"{type(err).__name__} {words}".strip()
-
-
-def _causes(err: BaseException | None) -> Iterator[BaseException]:
-    """Go down to the beginning: libraries wrap what they catch."""
-    while err is not None:
-        yield err
-        err = err.__cause__ or err.__context__
-
-
-def _explain_certificate(complaint: str) -> str:
-    if "not yet valid" in complaint:
-        advice = "check the clock of this machine"
-    elif "expired" in complaint:
-        advice = "the backend must renew it, unless the clock of this machine is wrong"
-    else:
-        advice = "check the host name, and the certificate authorities installed here"
-    return f"the server's certificate was not accepted ({complaint}); {advice}"
+    def _check_door(self, response: Response) -> None:
+        """Raise TransientUpstreamError if the backend itself has not been reached."""
+        name, via = response.call.name, self._network.via
+        if self._network.proxy is not None and response.status == PROXY_REFUSES:
+            raise TransientUpstreamError(f"{name}: {WRONG_USER}{via}")
+        if trouble := find_certificate_trouble(response.status, response.body):
+            raise TransientUpstreamError(f"{name}: {trouble}{via}")

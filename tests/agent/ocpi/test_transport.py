@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import ssl
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
@@ -13,14 +12,19 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from agent.errors import TransientUpstreamError
+from agent.errors import ConfigError, CredentialsError, TransientUpstreamError
 from agent.ocpi.authorization import CredentialsToken, Encoding
+from agent.ocpi.network import Network
 from agent.ocpi.station import Party
+from agent.ocpi.tls import TlsOptions
 from agent.ocpi.transport import Call, OcpiClient, Response, Routing, new_uuid
 from tests.agent.ocpi.peer import BASE64_HEADER, HOME, RAW_HEADER, SECRET, Silence
+from tests.agent.ocpi.servers import Scripted, serving
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -93,6 +97,7 @@ def test_headers_of_a_plain_request() -> None:
     assert request.headers["x-request-id"] == "id-1"
     assert request.headers["x-correlation-id"] == "id-2"
     assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "gzip"
     assert not [name for name in request.headers if name.startswith("ocpi-")]
     assert "content-type" not in request.headers
     assert (response.status, response.body) == (200, b"hello")
@@ -132,64 +137,6 @@ def test_ids_are_uuids() -> None:
     assert new_uuid() != new_uuid()
 
 
-@pytest.mark.parametrize("status", [307, 308])
-@pytest.mark.parametrize("location", ["/tokens/", f"{HOME}:443/tokens/"])
-def test_redirect_on_the_same_server(status: int, location: str) -> None:
-    """Method, body and token survive a missing slash."""
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/"):
-            return httpx.Response(200, content=request.content)
-        return httpx.Response(status, headers={"location": location})
-
-    transport, requests = record(handler)
-    (response,) = exchange(transport, AUTHORIZE)
-    assert response.body == b"{}"
-    assert [request.method for request in requests] == ["POST", "POST"]
-    assert requests[1].headers["authorization"] == BASE64_HEADER
-    assert response.url == f"{HOME}/tokens/"
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "https://evil.example/tokens/",
-        "http://emsp.example/tokens/",
-        "https://emsp.example:8443/",
-        "//evil.example/",
-        "https://[",
-    ],
-)
-def test_redirect_elsewhere(location: str) -> None:
-    """Nobody else is given the token, and the operator reads where it was to go."""
-    transport, requests = record(
-        lambda _: httpx.Response(307, headers={"location": location})
-    )
-    with pytest.raises(TransientUpstreamError, match="redirected to"):
-        exchange(transport, GET)
-    assert len(requests) == 1
-
-
-def test_redirect_circle() -> None:
-    """Redirects end."""
-    transport, requests = record(
-        lambda _: httpx.Response(307, headers={"location": "/again"})
-    )
-    with pytest.raises(TransientUpstreamError, match="more than 3 times"):
-        exchange(transport, GET)
-    assert len(requests) == 4
-
-
-def test_other_redirects_are_answers() -> None:
-    """A redirect that would turn a POST into a GET is left to the caller."""
-    transport, requests = record(
-        lambda _: httpx.Response(302, headers={"location": "/login"})
-    )
-    (response,) = exchange(transport, GET)
-    assert response.status == 302
-    assert len(requests) == 1
-
-
 def test_huge_body() -> None:
     """A body that never ends is cut off, packed or not."""
     packed = gzip.compress(b" " * 100_000)
@@ -204,8 +151,12 @@ def test_huge_body() -> None:
         httpx.Response(200, headers={"content-encoding": "gzip"}, content=packed),
     ):
         transport = httpx.MockTransport(lambda _, answer=answer: answer)
-        with pytest.raises(TransientUpstreamError, match="at most 1024 bytes"):
+        with pytest.raises(TransientUpstreamError) as caught:
             exchange(transport, GET)
+        assert str(caught.value) == (
+            "GET /list: expected at most 1024 bytes, got more; "
+            "ask the backend to send smaller pages"
+        )
 
 
 @pytest.mark.parametrize(
@@ -229,26 +180,6 @@ def test_failures_below_http(err: Exception) -> None:
     assert message.startswith(f"POST tokens/…/authorize: {type(err).__name__}")
     assert UID not in message
     assert SECRET not in message
-
-
-@pytest.mark.parametrize(
-    ("complaint", "advice"),
-    [
-        ("certificate is not yet valid", "check the clock"),
-        ("certificate has expired", "the backend must renew it"),
-        ("self-signed certificate", "certificate authorities"),
-    ],
-)
-def test_certificates(complaint: str, advice: str) -> None:
-    """A refused certificate comes with what to do about it."""
-    refused = ssl.SSLCertVerificationError(1, "verify failed")
-    refused.verify_message = complaint
-    err = httpx.ConnectError("verify failed")
-    err.__cause__ = OSError()
-    err.__cause__.__context__ = refused
-    with pytest.raises(TransientUpstreamError, match=complaint) as caught:
-        exchange(httpx.MockTransport(fail(err)), GET)
-    assert advice in str(caught.value)
 
 
 def test_silence() -> None:
@@ -313,3 +244,99 @@ def test_reprs_show_nothing() -> None:
     (response,) = exchange(transport, AUTHORIZE)
     assert UID not in f"{AUTHORIZE!r} {response!r}"
     assert SECRET not in f"{response!r}"
+
+
+# ---- whose token -----------------------------------------------------------------
+
+NEW = CredentialsToken("another-secret")
+
+
+def test_the_token_can_be_changed() -> None:
+    """Each request carries the token of its time; without one nothing is sent."""
+    transport, requests = record(lambda _: httpx.Response(200))
+    client = OcpiClient(None, transport=transport)
+
+    async def run() -> None:
+        with pytest.raises(CredentialsError) as caught:
+            await client.send(GET, Encoding.RAW)
+        assert str(caught.value).startswith("GET /list: no credentials token: not reg")
+        client.use(CredentialsToken(SECRET))
+        await client.send(GET, Encoding.RAW)
+        client.use(NEW)
+        response = await client.send(GET, Encoding.RAW)
+        assert SECRET in response.quote(SECRET)
+        assert "another-secret" not in response.quote("another-secret")
+        client.use(None)
+        with pytest.raises(CredentialsError):
+            await client.send(GET, Encoding.RAW)
+        await client.close()
+
+    asyncio.run(run())
+    sent = [request.headers["authorization"] for request in requests]
+    assert sent == [RAW_HEADER, "Token another-secret"]
+
+
+@pytest.mark.parametrize("own", [None, CredentialsToken(SECRET)])
+def test_a_call_may_have_a_token_of_its_own(own: CredentialsToken | None) -> None:
+    """It wins over the client's, is hidden like it, and does not stay."""
+    transport, requests = record(lambda _: httpx.Response(200))
+    call = Call(method="GET", url=f"{HOME}/x", token=NEW)
+    client = OcpiClient(own, transport=transport)
+    response = asyncio.run(client.send(call, Encoding.RAW))
+    assert requests[0].headers["authorization"] == "Token another-secret"
+    assert response.quote("bad token another-secret") == "bad token …"
+    if own is None:
+        with pytest.raises(CredentialsError):
+            asyncio.run(client.send(GET, Encoding.RAW))
+
+
+def test_a_call_does_not_show_its_token() -> None:
+    """Calls may be printed, and failures name no token, whoever's it is."""
+    call = Call(method="GET", url=f"{HOME}/x", token=NEW)
+    assert "another-secret" not in repr(call)
+    err = httpx.LocalProtocolError("Illegal header value b'Token another-secret'")
+    with pytest.raises(TransientUpstreamError) as caught:
+        exchange(httpx.MockTransport(fail(err)), call)
+    assert "another-secret" not in str(caught.value)
+
+
+def test_cookies_are_not_kept() -> None:
+    """A session of the server must not outlive the token it was opened with."""
+    transport, requests = record(
+        lambda _: httpx.Response(200, headers={"set-cookie": "session=1"})
+    )
+    exchange(transport, GET, GET)
+    assert "cookie" not in requests[1].headers
+
+
+def test_files_are_read_at_the_start(tmp_path: Path) -> None:
+    """A mistake in the configuration is found before the first request."""
+    network = Network(tls=TlsOptions(ca_file=tmp_path / "missing.pem"))
+    with pytest.raises(ConfigError, match=r"missing\.pem"):
+        OcpiClient(CredentialsToken(SECRET), network=network)
+
+
+def test_connections_are_reused_and_opened_again() -> None:
+    """One connection serves all requests; after closing there is a new one."""
+    server = Scripted()
+    ports: list[int] = []
+
+    async def run() -> None:
+        client = OcpiClient(CredentialsToken(SECRET))
+        call = Call(method="GET", url=f"{server.url}/x")
+        for _ in range(2):
+            await client.send(call, Encoding.RAW)
+            await client.send(call, Encoding.RAW)
+            await client.close()
+
+    talk = server.talk
+
+    def count_connections(connection: socket.socket) -> None:
+        ports.append(connection.getpeername()[1])
+        talk(connection)
+
+    server.talk = count_connections  # type: ignore[method-assign]  # a spy
+    with serving(server):
+        asyncio.run(run())
+    assert len(server.heads) == 4
+    assert len(ports) == 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.ocpi.urls import is_same_origin, join_url, resolve_url
+from agent.ocpi.urls import is_same_origin, join_url, resolve_url, show_origin
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,10 @@ def test_join(base: str, segments: tuple[str, ...], joined: str) -> None:
         ("https:///x", "https://e.example/x"),
         ("https://[::1", None),
         ("http://e.example:99999999/x", None),
+        ("http://e.example:0/x", None),
         ("javascript:alert(1)", None),
+        ("https://xn--a-\x80/", None),
+        ("https://xn--zzzz99999/x", "https://xn--zzzz99999/x"),
     ],
 )
 def test_resolve(reference: str, url: str | None) -> None:
@@ -52,6 +57,8 @@ def test_resolve(reference: str, url: str | None) -> None:
     [
         ("https://e.example/elsewhere", True),
         ("https://E.example:443/", True),
+        ("https://user@e.example/", True),
+        ("https://xn--zzzz99999/", False),
         ("http://e.example/", False),
         ("https://e.example:8443/", False),
         ("https://e.example.evil.example/", False),
@@ -61,3 +68,31 @@ def test_resolve(reference: str, url: str | None) -> None:
 def test_origin(other: str, *, same: bool) -> None:
     """Scheme, host and port make an origin."""
     assert is_same_origin(httpx.URL("https://e.example/"), httpx.URL(other)) is same
+
+
+@given(
+    st.text(max_size=40)
+    | st.tuples(
+        st.sampled_from(["https://", "http://xn--", "//", "https://[", "?", ""]),
+        st.text(max_size=20),
+    ).map("".join)
+)
+def test_any_reference(reference: str) -> None:
+    """Whatever a server writes is a web address or nothing, never a surprise."""
+    url = resolve_url("https://e.example/a/b", reference)
+    if url is not None:
+        assert show_origin(url).startswith(("https://", "http://"))
+        assert is_same_origin(url, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@e.example/secret?key=1", "https://e.example"),
+        ("http://[::1]:8080/x", "http://[::1]:8080"),
+        ("https://müller.example/", "https://xn--mller-kva.example"),
+    ],
+)
+def test_shown(url: str, shown: str) -> None:
+    """Messages name the server and nothing that may be private."""
+    assert show_origin(httpx.URL(url)) == shown

@@ -44,6 +44,11 @@ class CredentialsToken:
 
     __str__ = __repr__
 
+    @property
+    def value(self) -> str:
+        """The secret itself, for storing it and for telling the other side."""
+        return self._value
+
     def header(self, encoding: Encoding) -> str:
         """Write the header's value, which must never be logged."""
         return f"Token {self._written(encoding)}"

@@ -1,4 +1,4 @@
-"""OCPI 2.2.1 on the wire: mod_tokens, mod_sessions and the parts of mod_cdrs in them.
+"""OCPI 2.2.1 on the wire: mod_tokens, mod_sessions, mod_cdrs and credentials.
 
 Read tolerantly, write strictly. Field order, names and lengths are the object
 tables' own; unknown fields are ignored.
@@ -8,39 +8,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence  # noqa: TC003 - msgspec reads the annotations
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from agent.domain import sessions, tokens
-from agent.domain.instant import ocpi_datetime
-from agent.domain.tokens import Answer, TokenType, Verdict, WhitelistType
-from agent.domain.uid import Uid
-from agent.errors import TransientUpstreamError
+from agent.domain import tokens
+from agent.domain.tokens import TokenType, WhitelistType
+from agent.ocpi.answers import AuthorizationInfo, AuthorizationReader
 from agent.ocpi.authorization import Encoding
-from agent.ocpi.envelope import UNREADABLE, split_items
+from agent.ocpi.credentials import Credentials, Role
+from agent.ocpi.envelope import split_items
+from agent.ocpi.reading import (
+    NULL,
+    TYPES,
+    WHITELISTS,
+    CiString2,
+    CiString3,
+    CiString36,
+    String64,
+    TokenReader,
+    find_missing,
+    flat,
+    to_utc,
+)
+from agent.ocpi.reports_22 import Dialect, build_cdr, build_session
+from agent.ocpi.roles import (
+    CredentialsRole,
+    read_hub,
+    read_role,
+    read_token,
+    write_roles,
+    write_token,
+)
+from agent.ocpi.writing import (
+    Written,
+    encode,
+    identifier,
+    language,
+    number,
+    text,
+    token_type,
+    url,
+)
 
 if TYPE_CHECKING:
-    from agent.ocpi.station import StationIdentity
+    from collections.abc import Collection
+    from decimal import Decimal
+
+    from agent.domain.sessions import Session
+    from agent.domain.tariffs import Amount
+    from agent.domain.tokens import Answer
+    from agent.domain.uid import Uid
+    from agent.ocpi.quirks import Quirk
+    from agent.ocpi.station import Source, StationIdentity
 
 VERSION: Final = "2.2.1"
 ENCODING: Final = Encoding.BASE64
+NAMES_PARTIES: Final = True
 
-CiString2 = Annotated[str, Meta(min_length=1, max_length=2)]
-CiString3 = Annotated[str, Meta(min_length=1, max_length=3)]
-CiString36 = Annotated[str, Meta(min_length=1, max_length=36)]
-String64 = Annotated[str, Meta(max_length=64)]
+_TOKEN_TYPES: Final = frozenset(TokenType) - {TokenType.EMAID}
 
-# May stand for a required value that cannot be known.
-_NOT_AVAILABLE: Final = "#NA"
-_FOUR_DECIMALS: Final = Decimal("0.0001")
-
-# ---- wire models -------------------------------------------------------------
+# ---- tokens ------------------------------------------------------------------
 
 
-class Token(Struct, frozen=True, kw_only=True, gc=False):
+class Token(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A Token as sent; `type` and `whitelist` may hold values of later versions."""
 
     country_code: CiString2
@@ -48,149 +80,33 @@ class Token(Struct, frozen=True, kw_only=True, gc=False):
     uid: CiString36
     type: str
     contract_id: CiString36
+    visual_number: String64 | None = None
     issuer: String64
+    group_id: Annotated[str, Meta(max_length=36)] | None = None
     valid: bool
     whitelist: str
-    last_updated: datetime
-    visual_number: String64 | None = None
-    group_id: Annotated[str, Meta(max_length=36)] | None = None
     language: Annotated[str, Meta(max_length=2)] | None = None
+    last_updated: datetime
 
 
-class LocationReferences(Struct, frozen=True, omit_defaults=True):
-    """A place, and the EVSEs there that are meant; none means all."""
-
-    location_id: str
-    evse_uids: Sequence[str] | None = None
-
-
-class DisplayText(Struct, frozen=True):
-    """Text for the driver; its language is not ours to choose."""
-
-    text: str
-
-
-class AuthorizationInfo(Struct, frozen=True, kw_only=True):
-    """The answer to an authorize request.
-
-    Only `allowed` and `location` decide; the rest stays undecoded so that a mistake
-    there cannot turn an answer into none.
-    """
-
-    allowed: str
-    location: LocationReferences | None = None
-    authorization_reference: str | None = None
-    token: Raw = Raw()
-    info: Raw = Raw()
-
-
-class CdrToken(Struct, frozen=True, kw_only=True):
-    """The token a Session is booked on."""
-
-    country_code: str
-    party_id: str
-    uid: str
-    type: str
-    contract_id: str
-
-
-class CdrDimension(Struct, frozen=True):
-    """An amount: kWh for ENERGY, hours for TIME."""
-
-    type: str
-    volume: Decimal
-
-
-class ChargingPeriod(Struct, frozen=True):
-    """What was consumed from a moment on."""
-
-    start_date_time: str
-    dimensions: tuple[CdrDimension, ...]
-
-
-class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A Session; absent optional fields are left out, never null."""
-
-    country_code: str
-    party_id: str
-    id: str
-    start_date_time: str
-    end_date_time: str | None = None
-    kwh: Decimal
-    cdr_token: CdrToken
-    auth_method: str
-    authorization_reference: str | None = None
-    location_id: str
-    evse_uid: str
-    connector_id: str
-    meter_id: str | None = None
-    currency: str
-    charging_periods: tuple[ChargingPeriod, ...] = ()
-    status: str
-    last_updated: str
-
-
-_TOKEN: Final = msgspec.json.Decoder(Token)
-_TOKENS: Final = msgspec.json.Decoder(list[Token])
-_AUTHORIZATION: Final = msgspec.json.Decoder(AuthorizationInfo)
-_DISPLAY_TEXT: Final = msgspec.json.Decoder(DisplayText)
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
-_TYPES: Final = {kind.value: kind for kind in TokenType}
-_WHITELISTS: Final = {kind.value: kind for kind in WhitelistType}
-_VERDICTS: Final = {
-    verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNKNOWN
-}
-
-# ---- tokens ------------------------------------------------------------------
-
-
-def decode_tokens(data: Raw, upstream: str) -> tuple[list[tokens.Token], list[str]]:
-    """Read a page; one problem per token that had to be skipped.
-
-    Tokens of a type that no version knows are skipped silently: no card is one.
-    """
-    try:
-        return _to_domain(_TOKENS.decode(data), upstream), []
-    except UNREADABLE:
-        return _decode_one_by_one(data, upstream)
-
-
-def _decode_one_by_one(
-    data: Raw, upstream: str
-) -> tuple[list[tokens.Token], list[str]]:
-    items = split_items(data)
-    if items is None:
-        raise TransientUpstreamError(f"{upstream}: expected a list of tokens")
-    good: list[tokens.Token] = []
-    problems: list[str] = []
-    for index, item in enumerate(items):
-        try:
-            good += _to_domain([_TOKEN.decode(item)], upstream)
-        except UNREADABLE as err:
-            # These messages name the field and the rule, and never the value.
-            problems.append(f"token {index}: {err}")
-    return good, problems
-
-
-def _to_domain(wire: list[Token], upstream: str) -> list[tokens.Token]:
-    """Translate; raise ValueError for the first token that breaks the text rules.
-
-    Written for speed: a whitelist may hold millions.
-    """
+def _to_domain(wire: list[Token], source: Source) -> list[tokens.Token]:
+    """Translate, as TokenReader wants it; written for speed, there may be millions."""
+    upstream = source.upstream
     good: list[tokens.Token] = []
     for token in wire:
-        if (kind := _TYPES.get(token.type)) is None:
+        if (kind := TYPES.get(token.type)) is None:
             continue
-        group_id = token.group_id or None
         ci_strings = (
             f"{token.country_code}{token.party_id}{token.uid}{token.contract_id}"
-            f"{group_id}"
         )
         if not (ci_strings.isascii() and ci_strings.isprintable()):
             raise ValueError("expected printable ASCII in every CiString")
+        group_id = token.group_id or None
+        if group_id and not (group_id.isascii() and group_id.isprintable()):
+            group_id = None
         moment = token.last_updated
         if moment.tzinfo is not UTC:
-            moment = _to_utc(moment)
+            moment = to_utc(moment)
         good.append(
             tokens.Token(
                 upstream=upstream,
@@ -202,7 +118,7 @@ def _to_domain(wire: list[Token], upstream: str) -> list[tokens.Token]:
                 issuer=token.issuer,
                 valid=token.valid,
                 # Fail closed: a permission we do not know is none.
-                whitelist=_WHITELISTS.get(token.whitelist, WhitelistType.NEVER),
+                whitelist=WHITELISTS.get(token.whitelist, WhitelistType.NEVER),
                 last_updated=moment,
                 visual_number=token.visual_number,
                 group_id=group_id,
@@ -212,129 +128,160 @@ def _to_domain(wire: list[Token], upstream: str) -> list[tokens.Token]:
     return good
 
 
-def _to_utc(moment: datetime) -> datetime:
-    """Convert an offset; OCPI times without one are UTC."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as err:
-        raise ValueError("last_updated: expected a year from 1 to 9999") from err
+READER: Final = TokenReader(Token, _to_domain)
+
+
+def decode_tokens(data: Raw, source: Source) -> tuple[list[tokens.Token], list[str]]:
+    """Read a page; one problem per token that had to be skipped.
+
+    Tokens of a type that no version knows are skipped silently: no card is one.
+    """
+    return READER.read_page(data, source)
+
+
+def decode_token(data: Raw, source: Source) -> tokens.Token:
+    """Read the Token of a PUT; raise ValueError."""
+    return READER.read_one(data, source)
+
+
+def merge_token(token: tokens.Token, changes: Raw, source: Source) -> tokens.Token:
+    """Apply a PATCH, which must say when it happened; raise ValueError."""
+    if find_missing(changes, "last_updated"):
+        raise ValueError("last_updated: required in a PATCH")
+    return READER.merge(token, changes, source)
+
+
+def encode_token(token: tokens.Token) -> bytes:
+    """Write what is known of a Token, which its group's id is not (see there)."""
+    return encode(build_token(token, _TOKEN_TYPES))
+
+
+def build_token(token: tokens.Token, known: Collection[TokenType]) -> Token:
+    """Describe a Token in a version that has only these types."""
+    owner = f"{token.country_code}*{token.party_id}"
+    return Token(
+        country_code=identifier("country_code", token.country_code, 2),
+        party_id=identifier("party_id", token.party_id, 3),
+        uid=identifier("uid", token.uid),
+        type=token_type(token.type, known),
+        contract_id=identifier("contract_id", token.contract_id),
+        visual_number=text(token.visual_number, 64),
+        issuer=text(token.issuer, 64) or owner,
+        valid=token.valid,
+        whitelist=token.whitelist,
+        language=language(token.language),
+        last_updated=token.last_updated.astimezone(UTC).replace(microsecond=0),
+    )
 
 
 # ---- authorize ---------------------------------------------------------------
 
 
+class LocationReferences(Written, frozen=True, kw_only=True):
+    """A place, and the EVSEs there that are meant; none means all."""
+
+    location_id: str
+    evse_uids: Sequence[str] = ()
+
+
+_ANSWERS: Final = AuthorizationReader(AuthorizationInfo, READER)
+
+
 def encode_location(location_id: str, evse_uids: Sequence[str]) -> bytes:
     """Write the LocationReferences of an authorize request."""
-    return _ENCODER.encode(LocationReferences(location_id, evse_uids or None))
-
-
-def decode_authorization(
-    data: Raw, upstream: str, uid: Uid, listed: tokens.Token | None
-) -> Answer:
-    """Read the answer about card `uid`, which the whitelist has as `listed`.
-
-    An unknown `allowed` counts as NOT_ALLOWED. The returned token is dropped unless
-    it is the one we asked about: some servers answer for another type or party.
-    Raise TransientUpstreamError for what is no answer at all.
-    """
-    try:
-        answer = _AUTHORIZATION.decode(data)
-    except UNREADABLE as err:
-        raise TransientUpstreamError(
-            f"{upstream}: expected AuthorizationInfo: {err}"
-        ) from err
-    location = answer.location
-    return Answer(
-        upstream=upstream,
-        verdict=_VERDICTS.get(answer.allowed, Verdict.NOT_ALLOWED),
-        token=_read_returned(answer.token, upstream, uid, listed),
-        evse_uids=frozenset(
-            evse_uid.casefold()
-            for evse_uid in (location.evse_uids if location else None) or ()
-        ),
-        authorization_reference=answer.authorization_reference or None,
-        info=_read_text(answer.info),
-    )
-
-
-def _read_returned(
-    data: Raw, upstream: str, uid: Uid, listed: tokens.Token | None
-) -> tokens.Token | None:
-    try:
-        returned = _to_domain([_TOKEN.decode(data)], upstream)
-    except UNREADABLE:
-        return None
-    return next((token for token in returned if _fits(token, uid, listed)), None)
-
-
-def _fits(token: tokens.Token, uid: Uid, listed: tokens.Token | None) -> bool:
-    if listed is None:
-        return token.type is TokenType.RFID and Uid.parse(token.uid) == uid
-    return token.type is listed.type and _identity(token) == _identity(listed)
-
-
-def _identity(token: tokens.Token) -> tuple[str, str, Uid]:
-    party = token.country_code.casefold(), token.party_id.casefold()
-    return *party, Uid.parse(token.uid)
-
-
-def _read_text(data: Raw) -> str | None:
-    try:
-        return _DISPLAY_TEXT.decode(data).text or None
-    except UNREADABLE:
-        return None
-
-
-# ---- sessions ----------------------------------------------------------------
-
-
-def encode_session(session: sessions.Session, station: StationIdentity) -> bytes:
-    """Write the whole Session as it is now, for a PUT that replaces what was there."""
-    token, ended_at = session.token, session.ended_at
-    return _ENCODER.encode(
-        Session(
-            country_code=station.country_code,
-            party_id=station.party_id,
-            id=session.id,
-            start_date_time=ocpi_datetime(session.started_at.wall),
-            end_date_time=ocpi_datetime(ended_at.wall) if ended_at else None,
-            kwh=_kwh(session),
-            cdr_token=CdrToken(
-                country_code=token.country_code,
-                party_id=token.party_id,
-                uid=token.uid,
-                type=token.type,
-                contract_id=token.contract_id,
-            ),
-            auth_method=session.auth_method,
-            authorization_reference=session.authorization_reference,
-            location_id=station.location_id,
-            evse_uid=session.evse_uid,
-            # A session may outlive the configuration it started under.
-            connector_id=station.connector_ids.get(session.evse_uid, _NOT_AVAILABLE),
-            meter_id=station.meter_ids.get(session.evse_uid),
-            currency=station.currency,
-            charging_periods=_periods(session),
-            status=session.status,
-            last_updated=ocpi_datetime(session.updated_at.wall),
+    return encode(
+        LocationReferences(
+            location_id=identifier("location_id", location_id),
+            evse_uids=tuple(identifier("evse_uids", uid) for uid in evse_uids),
         )
     )
 
 
-def _kwh(session: sessions.Session) -> Decimal:
-    return Decimal(session.energy_wh) / 1000
+def decode_authorization(
+    data: Raw, source: Source, uid: Uid, listed: tokens.Token | None
+) -> Answer:
+    """Read the answer; raise TransientUpstreamError for what is none."""
+    return _ANSWERS.read(data, source, uid, listed)
 
 
-def _periods(session: sessions.Session) -> tuple[ChargingPeriod, ...]:
-    """Sum up an ended session; before that, `kwh` says all we know."""
-    if session.ended_at is None:
-        return ()
-    seconds = session.ended_at.since(session.started_at).total_seconds()
-    hours = (Decimal(round(seconds)) / 3600).quantize(_FOUR_DECIMALS)
-    dimensions = (
-        CdrDimension("ENERGY", _kwh(session)),
-        CdrDimension("TIME", hours),
+# ---- sessions and CDRs -------------------------------------------------------
+
+
+class Price(Written, frozen=True, kw_only=True):
+    """An amount of money, without VAT and with it."""
+
+    excl_vat: Decimal
+    incl_vat: Decimal
+
+
+def _price(amount: Amount, _vat_percent: Decimal) -> Price:
+    return Price(excl_vat=number(amount.excl_vat), incl_vat=number(amount.incl_vat))
+
+
+_DIALECT: Final = Dialect(price=_price, token_types=_TOKEN_TYPES)
+
+
+def encode_session(
+    session: Session, station: StationIdentity, quirks: Collection[Quirk]
+) -> bytes:
+    """Write the whole Session as it is now, for a PUT that replaces what was there."""
+    return encode(build_session(session, station, _DIALECT), quirks)
+
+
+def encode_cdr(
+    session: Session, station: StationIdentity, quirks: Collection[Quirk]
+) -> bytes:
+    """Write the CDR; raise ValueError if the session cannot have one."""
+    return encode(build_cdr(session, station, _DIALECT), quirks)
+
+
+# ---- credentials -------------------------------------------------------------
+
+
+class OurCredentials(Written, frozen=True, kw_only=True):
+    """Our credentials."""
+
+    token: str
+    url: str
+    roles: tuple[CredentialsRole, ...]
+
+
+class TheirCredentials(Struct, frozen=True):
+    """Theirs; a wrong role must not cost us the token."""
+
+    token: str
+    url: Annotated[str, Meta(min_length=1)]
+    roles: Raw = NULL
+    hub_party_id: Raw = NULL
+
+
+_CREDENTIALS: Final = msgspec.json.Decoder(TheirCredentials)
+
+
+def encode_credentials(credentials: Credentials) -> bytes:
+    """Write who we are."""
+    return encode(
+        OurCredentials(
+            token=write_token(credentials.token),
+            url=url("url", credentials.url),
+            roles=write_roles(credentials.roles, tuple(Role)),
+        )
     )
-    return (ChargingPeriod(ocpi_datetime(session.started_at.wall), dimensions),)
+
+
+def decode_credentials(data: Raw) -> Credentials:
+    """Read who they are, roles as far as possible; raise ValueError.
+
+    A hub is one by its role, or as in 2.3.0 by a field of its own.
+    """
+    with flat():
+        they = _CREDENTIALS.decode(data)
+    found = (read_role(item) for item in split_items(they.roles) or ())
+    roles = tuple(role for role in found if role is not None)
+    hubs = (role.party for role in roles if role.role is Role.HUB)
+    return Credentials(
+        token=read_token(they.token),
+        url=they.url,
+        roles=roles,
+        hub=read_hub(they.hub_party_id) or next(hubs, None),
+    )

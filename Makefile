@@ -8,10 +8,11 @@ ARGS ?=
 BIN = $(shell scripts/venv-dir $(PYTHON))/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-test test torture lint types bench install lock clean
+.PHONY: help demo setup setup-test test torture lint types bench bench-large install
+.PHONY: lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## set up, then show the agent at work; needs no hardware
 	@$(BIN)/rfid-agent demo $(ARGS)
@@ -37,6 +38,9 @@ types: setup-test ## check types
 
 bench: setup-test ## measure what is meant to be fast, and what goes to the disk
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-large: setup-test ## the same of ten million tokens; takes minutes, and 3 GB of disk
+	@$(BIN)/python -m benchmarks --large $(ARGS)
 
 install: ## install as a service of this machine, or upgrade it (as root)
 	@scripts/setup packages

@@ -45,6 +45,14 @@ class CredentialsError(AgentError):
     """The server does not know our token: pause the whole connection, alarm once."""
 
 
+class HeldBackError(AgentError):
+    """A list too short to be believed: ask again at the next turn, not earlier."""
+
+
+class HandshakeError(AgentError):
+    """Registering cannot go on by itself: a person must do what the message says."""
+
+
 class StoreBusyError(AgentError):
     """Another process holds the database; retry inside the deadline."""
 

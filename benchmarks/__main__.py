@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import decision, process, synchronisation, taps, wear
+from benchmarks import decision, large, process, synchronisation, taps, wear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,21 @@ def main() -> int:
     """Print a line per measurement; exit 1 if a budget was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller lists")
-    quick = parser.parse_args().quick
-    sizes = [10_000, 100_000] if quick else [10_000, 1_000_000]
+    parser.add_argument(
+        "--large", action="store_true", help=f"only {large.SIZE:,} tokens, for minutes"
+    )
+    options = parser.parse_args()
+    sizes = [10_000, 100_000] if options.quick else [10_000, 1_000_000]
     missed = 0
-    with tempfile.TemporaryDirectory(prefix="rfid-agent-bench-") as directory:
-        for verdict in _measure(Path(directory), sizes, sizes[-1]):
+    with tempfile.TemporaryDirectory(prefix="rfid-agent-bench-") as name:
+        directory = Path(name)
+        if options.large:
+            verdicts = large.measure(
+                directory / "large", sizes[-1] if options.quick else large.SIZE
+            )
+        else:
+            verdicts = _measure(directory, sizes, sizes[-1])
+        for verdict in verdicts:
             print(verdict, flush=True)
             missed += not verdict.kept
     print(f"{missed} budgets missed" if missed else "every budget was kept")

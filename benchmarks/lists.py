@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.ocpi import v221
+from agent.ocpi.station import Source
 from agent.store.keys import CardKeys, load_key
 from agent.store.whitelist import Whitelist
 from tests.pages_server import token
@@ -23,7 +24,7 @@ _PAGE = 10_000
 def domain_tokens(start: int, stop: int) -> list[Token]:
     """The tokens of the sample list from `start` to `stop`."""
     page = msgspec.json.encode([token(number) for number in range(start, stop)])
-    tokens, problems = v221.decode_tokens(msgspec.Raw(page), UPSTREAM)
+    tokens, problems = v221.decode_tokens(msgspec.Raw(page), Source(UPSTREAM))
     if problems:
         raise ValueError(problems[0])
     return tokens

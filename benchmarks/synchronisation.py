@@ -13,10 +13,10 @@ import httpx
 import msgspec
 
 from agent.ocpi.authorization import CredentialsToken
-from agent.ocpi.backend import Upstream
 from agent.ocpi.connection import OcpiConnection
 from agent.ocpi.station import StationIdentity
 from agent.ocpi.sync import Synchronizer
+from agent.ocpi.upstream import Upstream
 from agent.ocpi.v221 import Token  # noqa: TC001 - msgspec reads the annotation
 from benchmarks.lists import UPSTREAM, open_whitelist
 from benchmarks.verdicts import Verdict
@@ -38,7 +38,7 @@ def measure(directory: Path, size: int) -> Iterator[Verdict]:
     """Synchronise a list of this size, in a process of its own to see its memory."""
     directory.mkdir()
     with PagesServer(size, page_size=PAGE_SIZE) as server:
-        pages, fetching_s = _fetch_all(server)
+        pages, fetching_s = fetch_pages(server)
         command = (sys.executable, "-m", "benchmarks.synchronisation", str(directory))
         result = subprocess.run(
             [*command, server.versions_url, server.credentials_token],
@@ -46,7 +46,7 @@ def measure(directory: Path, size: int) -> Iterator[Verdict]:
             check=True,
         )
     ours_s, growth_mib = msgspec.json.decode(result.stdout, type=tuple[float, float])
-    bare_s = _run_bare(directory / "bare.db", pages)
+    bare_s = run_bare(directory / "bare.db", pages)
     yield Verdict(
         f"synchronisation / bare loop, {size:,} tokens",
         bare_s / ours_s,
@@ -61,13 +61,15 @@ def measure(directory: Path, size: int) -> Iterator[Verdict]:
     )
 
 
-def _fetch_all(server: PagesServer) -> tuple[list[bytes], float]:
-    """Fetch every page with nothing but httpx."""
+def fetch_pages(
+    server: PagesServer, at_most: int | None = None
+) -> tuple[list[bytes], float]:
+    """Fetch every page, or the first ones, with nothing but httpx."""
     pages: list[bytes] = []
     begin = perf_counter()
     with httpx.Client(headers=_header(server.credentials_token)) as client:
         url: str | None = f"{server.tokens_url}?limit={PAGE_SIZE}"
-        while url:
+        while url and len(pages) != at_most:
             response = client.get(url)
             pages.append(response.content)
             url = response.links.get("next", {}).get("url")
@@ -80,7 +82,7 @@ def _header(token: str) -> dict[str, str]:
     return {"Authorization": f"Token {b64encode(token.encode()).decode()}"}
 
 
-def _run_bare(path: Path, pages: list[bytes]) -> float:
+def run_bare(path: Path, pages: list[bytes]) -> float:
     """Decode and insert, as plainly as it goes; durable like a whitelist."""
     decoder = msgspec.json.Decoder(_Envelope)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -117,22 +119,23 @@ def _run_bare(path: Path, pages: list[bytes]) -> float:
     return perf_counter() - begin
 
 
-async def _run_ours(directory: Path, versions_url: str, token: str) -> float:
-    connection = OcpiConnection(
+def open_connection(versions_url: str, token: str) -> OcpiConnection:
+    """Connect to a server of pages."""
+    return OcpiConnection(
         Upstream(
             name=UPSTREAM,
             versions_url=versions_url,
             token=CredentialsToken(token),
             page_size=PAGE_SIZE,
             station=StationIdentity(
-                country_code="SE",
-                party_id="ABC",
-                location_id="LOC-1",
-                currency="SEK",
-                connector_ids={},
+                country_code="SE", party_id="ABC", location_id="LOC-1"
             ),
         )
     )
+
+
+async def _run_ours(directory: Path, versions_url: str, token: str) -> float:
+    connection = open_connection(versions_url, token)
     whitelist = open_whitelist(directory)
     synchronizer = Synchronizer(UPSTREAM, connection, whitelist)
     try:

@@ -124,9 +124,19 @@ def io_bytes(pid: int) -> int:
     The kernel's own count (proc_pid_io(5)): pages that are mapped are in it as well,
     and what is deleted before it was written back is out.
     """
+    counts = _io_counts(pid)
+    return counts["write_bytes"] - counts["cancelled_write_bytes"]
+
+
+def written_bytes(pid: int | str = "self") -> int:
+    """Bytes of pages that a process has changed, thrown away or not."""
+    return _io_counts(pid)["write_bytes"]
+
+
+def _io_counts(pid: int | str) -> dict[str, int]:
     with open(f"/proc/{pid}/io", encoding="ascii") as file:  # noqa: PTH123
-        counts = dict(line.split(": ") for line in file)
-    return int(counts["write_bytes"]) - int(counts["cancelled_write_bytes"])
+        pairs = (line.split(": ") for line in file)
+        return {name: int(count) for name, count in pairs}
 
 
 def counts_pages(directory: Path) -> bool:

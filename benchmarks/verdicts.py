@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Verdict:
         return f"{line}  {self.note}".rstrip()
 
 
-def percentile(samples: list[float], share: float) -> float:
+def percentile(samples: Sequence[float], share: float) -> float:
     """The value below which this share of the samples lies."""
     ordered = sorted(samples)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,7 @@ WHITELISTS: Final = (
     *("NEVER",) * 2,
 )
 ISSUERS: Final = tuple(f"Mobility Service {name}" for name in "ABCDEFGHIJKLMNOPQRST")
+_LAST: Final = 19  # The least of all priorities (setpriority(2))
 AUTHORIZE: Final = re.compile(re.escape(BASE) + r"/tokens/([^/]+)/authorize")
 
 
@@ -251,6 +253,11 @@ class PagesServer:
             # Popen's own exit closes the pipe and waits.
             with self._process:
                 self._process.terminate()
+
+    def give_way(self) -> None:
+        """Take what is left of the processor, as a server elsewhere would."""
+        if self._process is not None:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _LAST)
 
     @property
     def versions_url(self) -> str:

@@ -6,8 +6,8 @@ never to another server, and only while it works; offsets are the way out.
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
+import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -16,25 +16,19 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from agent.errors import TransientUpstreamError
-from agent.ocpi.envelope import open_envelope, read_date, split_items
+from agent.ocpi.envelope import read_date
+from agent.ocpi.page_requests import PageRequests, read_count
 from agent.ocpi.urls import is_same_origin, resolve_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from agent.ocpi.page_requests import Answer, Delays, Fetch, Sleep
     from agent.ocpi.transport import Response
 
-    Fetch = Callable[[str, Mapping[str, str]], Awaitable[Response]]
-
-_LOGGER = logging.getLogger(__name__)
-
 PAGE_SIZE: Final = 1000
-SMALL_PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 100_000
-_EMPTY_LIST: Final = Raw(b"[]")
-_DEAD_LINK_STATUSES: Final = (404, 405, 422)
-_BAD_REQUEST_STATUSES: Final = (400, 422)
-_MAX_DIGITS: Final = 15
+_MAX_LINK_LENGTH: Final = 4096
 
 
 class Position(Struct, frozen=True):
@@ -61,15 +55,25 @@ class Page(Struct, frozen=True):
 class Pager:
     """Crawls one server's lists and remembers what does not work there.
 
-    `fetch` takes a URL and the query to add to it.
+    `origins` are other servers that may serve a next page, and see our token there.
+
+    `fetch` takes a URL and the query to add to it; `pauses` and `sleep` say how long to
+    wait, and do it, before a page that failed is asked for again.
     """
 
-    def __init__(
-        self, fetch: Fetch, page_size: int = PAGE_SIZE, max_pages: int = MAX_PAGES
+    def __init__(  # noqa: PLR0913 - where from, limits, and the clock
+        self,
+        fetch: Fetch,
+        page_size: int = PAGE_SIZE,
+        max_pages: int = MAX_PAGES,
+        *,
+        origins: Sequence[str] = (),
+        pauses: Delays | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._fetch = fetch
         self._max_pages = max_pages
-        self._habits = _Habits(page_size)
+        self._origins = tuple(httpx.URL(origin) for origin in origins)
+        self._requests = PageRequests(fetch, page_size, pauses=pauses, sleep=sleep)
 
     async def crawl(
         self, url: str, filters: Mapping[str, str], start: Position
@@ -79,77 +83,42 @@ class Pager:
         Items may come twice, after the list shrank. Compare the items seen with
         `total` before concluding from absence: a server may end its list early.
         """
-        course = _Course(url, self._habits)
-        position = _check_start(start, url)
+        self._requests.begin()
+        trusted = (httpx.URL(url), *self._origins)
+        course = _Course(trusted, self._requests)
+        position = _check_start(start, trusted)
         for _ in range(self._max_pages):
-            response = await self._get(url, filters, position)
-            page = course.read(response, position.offset)
+            answer = await self._requests.ask(
+                url, filters, position.offset, position.next_url
+            )
+            page = course.follow(answer, position.offset)
             yield page
             if page.resume is None:
                 return
+            self._requests.note_cap(answer)
             position = page.resume
         raise TransientUpstreamError(
             f"expected at most {self._max_pages} pages, got more"
         )
 
-    async def _get(
-        self, url: str, filters: Mapping[str, str], position: Position
-    ) -> Response:
-        """Fetch by link, or by offset where links do not work."""
-        link = position.next_url
-        if link is not None and not self._habits.links_broken:
-            response = await self._fetch(link, {})
-            if response.status not in _DEAD_LINK_STATUSES:
-                return response
-            self._habits.distrust_links(response)
-        query = {**filters, "offset": str(position.offset)}
-        size = self._habits.page_size
-        response = await self._fetch(url, query | {"limit": str(size)})
-        if response.status in _BAD_REQUEST_STATUSES and size > SMALL_PAGE_SIZE:
-            # The page size may be what the server dislikes.
-            response = await self._fetch(url, query | {"limit": str(SMALL_PAGE_SIZE)})
-            if response.status not in _BAD_REQUEST_STATUSES:
-                self._habits.page_size = SMALL_PAGE_SIZE
-        return response
-
-
-class _Habits:
-    """What a server was found to be unable to do."""
-
-    def __init__(self, page_size: int) -> None:
-        self.page_size = page_size
-        self.links_broken = False
-
-    def distrust_links(self, response: Response) -> None:
-        if not self.links_broken:
-            self.links_broken = True
-            _LOGGER.info(
-                "%s: links to next pages do not work, going on by offset",
-                response.call.name,
-            )
-
 
 class _Course:
     """Where one crawl goes next, and enough memory not to be led in circles."""
 
-    def __init__(self, url: str, habits: _Habits) -> None:
-        self._home = httpx.URL(url)
-        self._habits = habits
-        self._visited: set[str] = set()
+    def __init__(self, trusted: Sequence[httpx.URL], requests: PageRequests) -> None:
+        self._trusted = trusted
+        self._requests = requests
+        # Hashes, because a server may make its links as long as it likes.
+        self._visited: set[int] = set()
         self._lowest_total: int | None = None
         self._last_page: Raw | None = None
 
-    def read(self, response: Response, offset: int) -> Page:
-        """Take one answer for the page at `offset`; raise what it means otherwise."""
-        data = open_envelope(response) or _EMPTY_LIST
-        items = split_items(data)
-        if items is None:
-            raise TransientUpstreamError(
-                f"{response.call.name}: expected a list, got something else"
-            )
-        total, served_at = _read_total(response), read_date(response.headers)
-        page = Page(data, len(items), total, None, served_at)
-        return replace(page, resume=self._find_resume(response, offset, page))
+    def follow(self, answer: Answer, offset: int) -> Page:
+        """Take the page at `offset` and find the next; raise if that leads nowhere."""
+        headers = answer.response.headers
+        total = read_count(headers, "x-total-count")
+        page = Page(answer.data, answer.listed, total, None, _read_served_at(headers))
+        return replace(page, resume=self._find_resume(answer.response, offset, page))
 
     def _find_resume(
         self, response: Response, offset: int, page: Page
@@ -166,7 +135,7 @@ class _Course:
             raise TransientUpstreamError(
                 f"{response.call.name}: expected the next page, got the same again"
             )
-        self._visited.add(response.url)
+        self._visited.add(hash(response.url))
         end = offset + page.listed
         link = self._find_link(response)
         if is_repetition or (link is None and not _has_more(response, end, page.total)):
@@ -176,28 +145,30 @@ class _Course:
     def _find_link(self, response: Response) -> str | None:
         """Read the link to the next page; None if there is none worth following."""
         link = response.links.get("next", {}).get("url")
-        if link is None or self._habits.links_broken:
+        if link is None or self._requests.links_broken:
             return None
-        target = resolve_url(response.url, link)
+        target = resolve_url(response.url, link[: _MAX_LINK_LENGTH + 1])
         if target is None or not self._is_ours(target) or str(target) == response.url:
-            self._habits.distrust_links(response)
+            self._requests.distrust_links(response.call.name)
             return None
-        if str(target) in self._visited:
+        if hash(str(target)) in self._visited:
             # Items were counted twice, so the offset is wrong from here on.
-            self._habits.distrust_links(response)
+            self._requests.distrust_links(response.call.name)
             raise TransientUpstreamError(
                 f"{response.call.name}: expected a new page, got a link back"
             )
         return str(target)
 
     def _is_ours(self, target: httpx.URL) -> bool:
-        """Whether a link stays on the list's own server: nobody else gets our token.
+        """Whether a link stays with servers that may see our token.
 
         Some servers print the filters that we did not send, which leads nowhere.
         """
         filters = parse_qsl(target.query.decode())
         return (
-            is_same_origin(target, self._home) and "None" not in dict(filters).values()
+            len(str(target)) <= _MAX_LINK_LENGTH
+            and _is_one_of(self._trusted, target)
+            and "None" not in dict(filters).values()
         )
 
     def _count_lost(self, total: int | None) -> int:
@@ -209,11 +180,22 @@ class _Course:
         return 0 if lowest is None else max(lowest - total, 0)
 
 
-def _check_start(start: Position, url: str) -> Position:
+def _check_start(start: Position, trusted: Sequence[httpx.URL]) -> Position:
     """Drop a stored link that stems from another configuration."""
     target = resolve_url(start.next_url or "", "")
-    is_home = target is not None and is_same_origin(target, httpx.URL(url))
+    is_home = target is not None and _is_one_of(trusted, target)
     return start if is_home else Position(start.offset)
+
+
+def _is_one_of(trusted: Sequence[httpx.URL], target: httpx.URL) -> bool:
+    return any(is_same_origin(target, origin) for origin in trusted)
+
+
+def _read_served_at(headers: httpx.Headers) -> datetime | None:
+    """Read the server's own time; a zone it does not know is UTC, as HTTP demands."""
+    served_at = read_date(headers)
+    is_naive = served_at is not None and served_at.tzinfo is None
+    return served_at.replace(tzinfo=UTC) if served_at and is_naive else served_at
 
 
 def _has_more(response: Response, end: int, total: int | None) -> bool:
@@ -228,8 +210,3 @@ def _has_more(response: Response, end: int, total: int | None) -> bool:
 
 def _covers(items: int, total: int | None) -> bool:
     return total is not None and items >= total
-
-
-def _read_total(response: Response) -> int | None:
-    text = response.headers.get("x-total-count", "").strip()
-    return int(text[:_MAX_DIGITS]) if text.isdecimal() else None

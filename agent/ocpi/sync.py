@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+import sys
+from contextlib import aclosing, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from agent.errors import (
+    CredentialsError,
+    HeldBackError,
+    RefusedUpstreamError,
     StoreCorruptError,
     StoreFailedError,
     TransientUpstreamError,
@@ -25,84 +29,26 @@ from agent.errors import (
 from agent.ocpi.pages import Position
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
-    from agent.domain.tokens import Token
-    from agent.ocpi.connection import TokenPage
+    from agent.ocpi.sync_ports import Source, Staging, Whitelist
 
 _LOGGER = logging.getLogger(__name__)
 
 # Servers stamp a token before they show it; asking a little further back costs
 # nothing and finds those that were late.
 OVERLAP: Final = timedelta(minutes=5)
+MAX_SHRINK_PERCENT: Final = 50
+# How long the thread that stores a page may keep the interpreter to itself while a card
+# is to be looked up; Python's own choice is ten times as long.
+_TURN_S: Final = 0.0005
 _SHOWN_PROBLEMS: Final = 5
-
-
-class Source(Protocol):
-    """The connection, as far as a synchronisation needs it."""
-
-    def token_pages(
-        self, date_from: datetime | None = None, start: Position | None = None
-    ) -> AsyncGenerator[TokenPage]:
-        """Crawl the list; complete if it ends without an error."""
-
-
-class Staging(Protocol):
-    """The next list in the making."""
-
-    position: str | None
-    seen: int
-
-    def append(
-        self,
-        tokens: Sequence[Token],
-        position: str | None,
-        *,
-        listed: int,
-        served_at: datetime | None,
-    ) -> None:
-        """Add a page and remember where the next one begins."""
-
-    def is_empty(self) -> bool:
-        """Say whether not one token could be read so far."""
-
-
-class SyncState(Protocol):
-    """What is known about an upstream's list."""
-
-    @property
-    def cursor(self) -> datetime | None:
-        """The newest `last_updated` up to which everything is stored."""
-
-    @property
-    def origin(self) -> str | None:
-        """Where the list came from."""
-
-
-class Whitelist(Protocol):
-    """The whitelist, as far as a synchronisation needs it; may block on the disk."""
-
-    def sync_state(self, upstream: str) -> SyncState:
-        """Say how far the list is known."""
-
-    def count_of(self, upstream: str) -> int:
-        """Count this upstream's tokens in force."""
-
-    def upsert(self, tokens: Sequence[Token]) -> None:
-        """Add or replace tokens."""
-
-    def finish_incremental(self, upstream: str, cursor: datetime | None) -> None:
-        """Move the cursor."""
-
-    def stage(self, upstream: str, origin: str) -> Staging:
-        """Begin the next list from this origin, or go on with it."""
-
-    def abandon(self, upstream: str) -> None:
-        """Throw the next list away."""
-
-    def swap(self, upstream: str) -> None:
-        """Put the next list in force."""
+_UPSTREAM_ERRORS: Final = (
+    TransientUpstreamError,
+    RefusedUpstreamError,
+    CredentialsError,
+)
 
 
 class Progress(Struct, frozen=True):
@@ -125,39 +71,65 @@ class SyncResult(Struct, frozen=True, kw_only=True):
 class Synchronizer:
     """Synchronises one upstream's tokens, one run at a time.
 
-    `origin` tells one backend from another that takes its place under the same name.
+    A full list that has lost more than `max_shrink_percent` of what is in force is held
+    back, 100 being no limit; an empty one is held back in any case.
     """
 
     def __init__(
-        self, upstream: str, source: Source, whitelist: Whitelist, origin: str = ""
+        self,
+        upstream: str,
+        source: Source,
+        whitelist: Whitelist,
+        *,
+        max_shrink_percent: int = MAX_SHRINK_PERCENT,
     ) -> None:
         self._upstream = upstream
-        self._origin = origin
+        self._max_shrink_percent = max_shrink_percent
         self._source = source
         self._whitelist = whitelist
         self._running = asyncio.Lock()
 
     async def run(
-        self, *, full: bool, on_progress: Callable[[Progress], None]
+        self,
+        *,
+        full: bool,
+        accept_shrink: bool = False,
+        on_progress: Callable[[Progress], None],
     ) -> SyncResult:
         """Synchronise; raise the agent's upstream or store errors.
 
         An interrupted full run goes on where it was. The first run is always full, and
-        so is the first from another origin.
+        so are the first from another origin and one that is to `accept_shrink`, which
+        takes the list however short it is. Raise HeldBackError for a full list that is
+        too short to be believed; what has changed is taken all the same.
         """
+        sys.setswitchinterval(_TURN_S)
         async with self._running:
+            origin = await self._source.origin()
             state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)
-            if full or state.cursor is None or state.origin != self._origin:
-                return await self._run_full_or_abandon(on_progress)
-            return await self._run_incremental(state.cursor, on_progress)
+            is_known = state.origin == origin
+            cursor = state.cursor if is_known else None
+            if cursor is not None and not (full or accept_shrink):
+                return await self._run_incremental(cursor, on_progress)
+            is_first = state.swept_at is None
+            try:
+                return await self._run_full_or_abandon(
+                    origin, on_progress, is_believed=accept_shrink or is_first
+                )
+            except HeldBackError:
+                if cursor is not None:
+                    with suppress(*_UPSTREAM_ERRORS):
+                        await self._run_incremental(cursor, on_progress)
+                raise
 
     async def _run_incremental(
         self, cursor: datetime, on_progress: Callable[[Progress], None]
     ) -> SyncResult:
-        received = skipped = 0
+        received = skipped = listed = 0
+        total: int | None = None
         newest = cursor
         begun_at: datetime | None = None
-        pages = self._source.token_pages(date_from=cursor - OVERLAP)
+        pages = self._source.token_pages(date_from=_step_back(cursor))
         async with aclosing(pages):
             async for page in pages:
                 self._report(page.problems)
@@ -166,9 +138,14 @@ class Synchronizer:
                 begun_at = begun_at or page.served_at
                 received += len(page.tokens)
                 skipped += len(page.problems)
-                on_progress(Progress(self._upstream, received, page.total))
+                listed, total = listed + page.listed, page.total
+                on_progress(Progress(self._upstream, received, total))
         # What changed while we were reading may be on a page that was read before.
         reached = max(min(newest, begun_at or newest), cursor)
+        if total is not None and listed < total:
+            # Either the list ended early, and the rest is asked for again, or the
+            # total counts more than what was asked for.
+            reached = cursor
         await asyncio.to_thread(
             self._whitelist.finish_incremental, self._upstream, reached
         )
@@ -180,20 +157,28 @@ class Synchronizer:
         return result
 
     async def _run_full_or_abandon(
-        self, on_progress: Callable[[Progress], None]
+        self,
+        origin: str,
+        on_progress: Callable[[Progress], None],
+        *,
+        is_believed: bool,
     ) -> SyncResult:
         try:
-            return await self._run_full(on_progress)
+            return await self._run_full(origin, on_progress, is_believed=is_believed)
         except (StoreCorruptError, StoreFailedError):
             # What is staged would be damaged at every attempt, or takes the space that
             # is missing.
             await asyncio.to_thread(self._whitelist.abandon, self._upstream)
             raise
 
-    async def _run_full(self, on_progress: Callable[[Progress], None]) -> SyncResult:
-        staging = await asyncio.to_thread(
-            self._whitelist.stage, self._upstream, self._origin
-        )
+    async def _run_full(
+        self,
+        origin: str,
+        on_progress: Callable[[Progress], None],
+        *,
+        is_believed: bool,
+    ) -> SyncResult:
+        staging = await asyncio.to_thread(self._whitelist.stage, self._upstream, origin)
         if staging.seen:
             _LOGGER.info(
                 "whitelist of %s: full synchronisation goes on after %d tokens",
@@ -216,7 +201,14 @@ class Synchronizer:
                 skipped += len(page.problems)
                 total = page.total
                 on_progress(Progress(self._upstream, staging.seen, total))
-        await self._check_complete(staging, total)
+        if total is not None and staging.seen < total:
+            await asyncio.to_thread(self._whitelist.abandon, self._upstream)
+            raise TransientUpstreamError(
+                f"{self._upstream}: the list ended after {staging.seen} of {total} "
+                "tokens; the old one stays"
+            )
+        if not is_believed:
+            await self._check_size(staging, total)
         await asyncio.to_thread(self._whitelist.swap, self._upstream)
         result = SyncResult(
             upstream=self._upstream, full=True, received=staging.seen, skipped=skipped
@@ -224,19 +216,21 @@ class Synchronizer:
         self._log(result, logging.INFO)
         return result
 
-    async def _check_complete(self, staging: Staging, total: int | None) -> None:
-        """Refuse a list that lacks what it announced, or that lost everything."""
-        if total is not None and staging.seen < total:
-            problem = f"the list ended after {staging.seen} of {total} tokens"
-        elif staging.is_empty() and await asyncio.to_thread(self._has_tokens):
-            problem = "it has no readable token, which would lock every driver out"
-        else:
+    async def _check_size(self, staging: Staging, total: int | None) -> None:
+        """Hold a list back that lost so much that it is more likely a mistake."""
+        before = await asyncio.to_thread(self._whitelist.count_of, self._upstream)
+        # What was learned from answers meanwhile is no sign of a list.
+        is_empty = staging.is_empty()
+        now = 0 if is_empty else await asyncio.to_thread(_count, staging, total)
+        least = before * (100 - self._max_shrink_percent) / 100
+        if now >= least and not (is_empty and before):
             return
         await asyncio.to_thread(self._whitelist.abandon, self._upstream)
-        raise TransientUpstreamError(f"{self._upstream}: {problem}; the old one stays")
-
-    def _has_tokens(self) -> bool:
-        return self._whitelist.count_of(self._upstream) > 0
+        raise HeldBackError(
+            f"{self._upstream}: the list has {now} readable tokens, where {before} are "
+            "in force; the old one stays. If so many are really gone, run: "
+            f"rfid-agent sync --full --accept-shrink --upstream {self._upstream}"
+        )
 
     def _log(self, result: SyncResult, level: int) -> None:
         _LOGGER.log(
@@ -254,6 +248,21 @@ class Synchronizer:
             _LOGGER.warning("whitelist of %s: skipped %s", self._upstream, problem)
         if (rest := len(problems) - _SHOWN_PROBLEMS) > 0:
             _LOGGER.warning("whitelist of %s: skipped %d more", self._upstream, rest)
+
+
+def _count(staging: Staging, total: int | None) -> int:
+    """Count tokens; only if there are more than announced some have come twice."""
+    rows = staging.count()
+    is_doubtful = total is not None and rows > total
+    return staging.count_distinct() if is_doubtful else rows
+
+
+def _step_back(cursor: datetime) -> datetime:
+    """Ask a little further back, unless that is before the calendar begins."""
+    try:
+        return cursor - OVERLAP
+    except OverflowError:
+        return cursor
 
 
 def _encode(position: Position | None) -> str | None:

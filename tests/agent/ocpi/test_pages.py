@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from contextlib import aclosing
@@ -22,6 +21,7 @@ from agent.errors import (
 from agent.ocpi.pages import Page, Pager, Position
 from agent.ocpi.transport import Call, Response
 from tests.agent.ocpi.peer import envelope, respond
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -106,7 +106,7 @@ def crawl(
     async def run() -> list[Page]:
         return [page async for page in pager.crawl(URL, filters or {}, start)]
 
-    return asyncio.run(run())
+    return run_virtual(run())
 
 
 def items_of(pages: Sequence[Page]) -> list[int]:
@@ -165,7 +165,7 @@ def test_broken_links(
     assert len(told) == (0 if name == "not a link" else 1)
 
 
-@pytest.mark.parametrize("status", [404, 405, 422])
+@pytest.mark.parametrize("status", [400, 404, 405, 410, 414, 422])
 def test_dead_link(status: int) -> None:
     """A link that its own server does not know is given up for offsets."""
     shelf = Shelf(range(5), always('</tokens/dead>; rel="next"'))
@@ -192,6 +192,40 @@ def test_opaque_and_relative_links() -> None:
         return answer(httpx.URL(url), envelope(items, headers={"link": link}))
 
     assert items_of(crawl(Pager(fetch))) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("origins", "hosts"),
+    [
+        (("https://pages.example",), ["emsp.example", "pages.example"]),
+        (("https://pages.example:444",), ["emsp.example", "emsp.example"]),
+        (("http://pages.example",), ["emsp.example", "emsp.example"]),
+        ((), ["emsp.example", "emsp.example"]),
+    ],
+    ids=["named", "another port", "another scheme", "not named"],
+)
+@pytest.mark.parametrize("resumed", [True, False])
+def test_links_to_other_servers(
+    origins: tuple[str, ...],
+    hosts: list[str],
+    resumed: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """They see our token, so they must have been named; also when we come back."""
+    elsewhere = "https://pages.example/tokens?offset=2"
+    asked: list[str] = []
+    shelf = Shelf(range(4), always(f'<{elsewhere}>; rel="next"'))
+
+    async def fetch(url: str, query: Mapping[str, str]) -> Response:
+        asked.append(httpx.URL(url).host)
+        return await shelf.fetch(url, query)
+
+    pager = Pager(fetch, origins=origins)
+    if resumed:
+        assert items_of(crawl(pager, Position(2, elsewhere))) == [2, 3]
+        assert asked == hosts[1:]
+    else:
+        assert items_of(crawl(pager)) == [0, 1, 2, 3]
+        assert asked == hosts
 
 
 @pytest.mark.parametrize("link", ["", "   "])
@@ -376,7 +410,7 @@ def test_failure_in_the_middle(
                 pages.append(page)  # noqa: PERF401 - those before the failure
 
     with pytest.raises(error):
-        asyncio.run(run())
+        run_virtual(run())
     assert items_of(pages) == [0, 1]
     broken = False
     assert pages[-1].resume is not None

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.errors import AgentError, StoreBusyError, TransientUpstreamError
+from agent.errors import (
+    AgentError,
+    HeldBackError,
+    StoreBusyError,
+    TransientUpstreamError,
+)
 from agent.ocpi import schedule as schedule_module
 from agent.ocpi.schedule import SyncSchedule
 from agent.ocpi.sync import Progress, Synchronizer, SyncResult
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 CUT = TransientUpstreamError("no answer")
+HELD_BACK = HeldBackError("too short")
 
 
 class Wall(datetime):
@@ -49,14 +55,20 @@ class ScriptedSynchronizer(Synchronizer):
 
     def __init__(self) -> None:
         self.runs: list[tuple[float, bool]] = []
+        self.accepted: list[bool] = []
         self.failures: list[Exception] = []
         self.takes_s = 0.0
 
     async def run(
-        self, *, full: bool, on_progress: Callable[[Progress], None]
+        self,
+        *,
+        full: bool,
+        accept_shrink: bool = False,
+        on_progress: Callable[[Progress], None],
     ) -> SyncResult:
         """Pretend to synchronise."""
         self.runs.append((asyncio.get_running_loop().time(), full))
+        self.accepted.append(accept_shrink)
         await asyncio.sleep(self.takes_s)
         if self.failures:
             raise self.failures.pop(0)
@@ -167,6 +179,41 @@ def test_failures_are_retried_later_and_later(bench: Bench) -> None:
     assert set(bench.results[12:]) == {None}
 
 
+@pytest.mark.parametrize(
+    ("wanted_s", "pause_s"),
+    [(None, 10), (1, 10), (600, 600), (86_400, 3600)],
+    ids=["no wish", "soon", "later", "tomorrow"],
+)
+def test_a_server_is_left_alone_as_long_as_it_wants(
+    bench: Bench, wanted_s: int | None, pause_s: int
+) -> None:
+    """Never earlier, and never later than the next turn would have been."""
+    wish = None if wanted_s is None else timedelta(seconds=wanted_s)
+    bench.synchronizer.failures = [TransientUpstreamError("busy", wish)]
+
+    first, second, *_ = bench.run(2 * 3600)
+
+    shortest = 0.9 * pause_s if pause_s == 10 else pause_s
+    assert shortest <= second - first <= 1.1 * pause_s
+
+
+def test_a_list_that_is_held_back_is_asked_for_at_the_next_turns(bench: Bench) -> None:
+    """With the usual pauses, whole each time, until one is believed."""
+    bench.synchronizer.failures = [HELD_BACK, HELD_BACK]
+
+    times = bench.run(4 * 3600)
+
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert all(3240 <= pause <= 3960 for pause in pauses)
+    assert [full for _, full in bench.synchronizer.runs[:4]] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert bench.results[:4] == [HELD_BACK, HELD_BACK, None, None]
+
+
 def test_a_store_that_cannot_say_is_retried(bench: Bench) -> None:
     """Not knowing the last sweep is a failure like others."""
     bench.swept_at = StoreBusyError("in use")
@@ -264,3 +311,19 @@ def test_now_passes_failures_on(bench: Bench) -> None:
 
     assert bench.results == [None, CUT]
     assert NOON.tzinfo is UTC
+
+
+@pytest.mark.parametrize("accept_shrink", [True, False])
+def test_now_passes_on_what_is_accepted(
+    bench: Bench,
+    accept_shrink: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """The turns of the schedule themselves accept nothing."""
+
+    async def story() -> None:
+        await asyncio.sleep(100)
+        await bench.schedule.now(full=True, accept_shrink=accept_shrink)
+
+    bench.run(0, story)
+
+    assert bench.synchronizer.accepted == [False, accept_shrink]

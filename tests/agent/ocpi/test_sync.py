@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent.errors import (
     AgentError,
     CredentialsError,
+    HeldBackError,
+    RefusedUpstreamError,
     StoreCorruptError,
     StoreFailedError,
     TransientUpstreamError,
@@ -49,14 +52,18 @@ def synchronize(
     source: ScriptedSource,
     *,
     full: bool = False,
+    accept_shrink: bool = False,
     progress: list[Progress] | None = None,
+    **settings: Any,  # noqa: ANN401 - the Synchronizer's own
 ) -> SyncResult:
     """Run once."""
     steps: list[Progress] = [] if progress is None else progress
 
     async def main() -> SyncResult:
-        synchronizer = Synchronizer("cpo", source, whitelist)
-        return await synchronizer.run(full=full, on_progress=steps.append)
+        synchronizer = Synchronizer("cpo", source, whitelist, **settings)
+        return await synchronizer.run(
+            full=full, accept_shrink=accept_shrink, on_progress=steps.append
+        )
 
     return run_virtual(main())
 
@@ -185,6 +192,62 @@ def test_the_cursor_does_not_pass_what_may_have_changed_meanwhile(
     assert whitelist.sync_state("cpo").cursor == FEBRUARY
 
 
+@pytest.mark.parametrize("total", [3, 1000])
+def test_the_cursor_stays_when_changes_are_missing(
+    whitelist: Whitelist, total: int
+) -> None:
+    """What came is taken, and what did not come is asked for again."""
+    put_in_force(whitelist, [token("A", last_updated=JANUARY)])
+    source = ScriptedSource([token("B", last_updated=MARCH)], [])
+    source.facts = {0: {"total": total}, 1: {"total": total}}
+
+    synchronize(whitelist, source)
+
+    assert whitelist.sync_state("cpo").cursor == JANUARY
+    assert listed(whitelist, "AB") == "AB"
+    source.facts = {0: {"total": 1}, 1: {"total": 1}}
+    synchronize(whitelist, source)
+    assert source.asked[1] == (JANUARY - OVERLAP, None)
+    assert whitelist.sync_state("cpo").cursor == MARCH
+
+
+def test_broken_tokens_do_not_hold_the_cursor_back(whitelist: Whitelist) -> None:
+    """They were listed, if not read; asking again would bring them again."""
+    put_in_force(whitelist, [token("A", last_updated=JANUARY)])
+    source = ScriptedSource([token("B", last_updated=MARCH)])
+    source.problems = {0: ["token 1: expected `str`"]}
+    source.facts = {0: {"total": 2}}
+
+    synchronize(whitelist, source)
+
+    assert whitelist.sync_state("cpo").cursor == MARCH
+
+
+def test_an_incremental_run_never_sweeps(whitelist: Whitelist) -> None:
+    """What a filtered list lacks has not changed, even if it lacks everything."""
+    put_in_force(whitelist, [token("A"), token("B")])
+
+    synchronize(whitelist, ScriptedSource([token("A", last_updated=MARCH)]))
+    synchronize(whitelist, ScriptedSource([]))
+
+    assert listed(whitelist, "AB") == "AB"
+
+
+def test_another_origin_means_the_whole_list(whitelist: Whitelist) -> None:
+    """Another server, version or account: nothing that was known of it counts."""
+    put_in_force(whitelist, [token("A"), token("B")])
+    source = ScriptedSource([token("A"), token("C")])
+
+    runs = []
+    for where in ("https://b 2.2.1", "https://b 2.2.1", "https://b 2.3.0"):
+        source.where = where
+        runs.append(synchronize(whitelist, source).full)
+
+    assert runs == [True, False, True]
+
+    assert listed(whitelist, "ABC") == "AC"
+
+
 def test_a_server_in_the_past_does_not_move_the_cursor_back(
     whitelist: Whitelist,
 ) -> None:
@@ -295,18 +358,24 @@ def test_a_list_longer_than_announced_is_taken(whitelist: Whitelist) -> None:
     [([[]], {}), ([], {}), ([[], []], {0: ["token 0: bad"], 1: ["token 0: bad"]})],
     ids=["an empty page", "no page", "broken tokens only"],
 )
-def test_a_list_without_a_token_is_not_taken(
-    whitelist: Whitelist, pages: list[list[object]], problems: dict[int, list[str]]
+@pytest.mark.parametrize("percent", [0, 50, 100])
+def test_a_list_without_a_token_is_held_back(
+    whitelist: Whitelist,
+    pages: list[list[object]],
+    problems: dict[int, list[str]],
+    percent: int,
 ) -> None:
-    """It would lock every driver out: the old list stays."""
+    """It would lock every driver out: it takes a person to say that it is right."""
     put_in_force(whitelist, [token("A")])
     source = ScriptedSource(*pages)  # type: ignore[arg-type] # all of them empty
     source.problems = problems
 
-    with pytest.raises(TransientUpstreamError, match="the old one stays"):
-        synchronize(whitelist, source, full=True)
-
+    with pytest.raises(HeldBackError, match="0 readable tokens, where 1 are"):
+        synchronize(whitelist, source, full=True, max_shrink_percent=percent)
     assert listed(whitelist, "A") == "A"
+
+    synchronize(whitelist, source, accept_shrink=True, max_shrink_percent=percent)
+    assert whitelist.count() == 0
 
 
 def test_a_token_learned_meanwhile_makes_no_list(whitelist: Whitelist) -> None:
@@ -315,10 +384,153 @@ def test_a_token_learned_meanwhile_makes_no_list(whitelist: Whitelist) -> None:
     source = ScriptedSource([])
     source.before_page = lambda _: whitelist.learn(token("B"))
 
-    with pytest.raises(TransientUpstreamError, match="the old one stays"):
+    with pytest.raises(HeldBackError):
         synchronize(whitelist, source, full=True)
 
     assert listed(whitelist, "AB") == "AB"
+
+
+def test_learned_tokens_hold_no_first_list_back(whitelist: Whitelist) -> None:
+    """What was asked about before there was a list is no list."""
+    for card in "ABC":
+        whitelist.learn(token(card))
+
+    synchronize(whitelist, ScriptedSource([token("D")]))
+
+    assert listed(whitelist, "ABCD") == "D"
+
+
+SHRINKING: list[tuple[int, int, int, bool]] = [
+    # max_shrink_percent, tokens in force, tokens now, taken
+    (50, 10, 11, True),
+    (50, 10, 5, True),
+    (50, 10, 4, False),
+    (50, 3, 2, True),
+    (50, 3, 1, False),
+    (50, 1, 1, True),
+    (0, 10, 10, True),
+    (0, 10, 9, False),
+    (90, 10, 1, True),
+    (99, 10, 1, True),
+    (100, 10, 1, True),
+]
+
+
+@pytest.mark.parametrize(("percent", "before", "now", "taken"), SHRINKING)
+def test_a_list_that_lost_too_much_is_held_back(
+    whitelist: Whitelist,
+    percent: int,
+    before: int,
+    now: int,
+    taken: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Another upstream's tokens do not count; the message says how to take it."""
+    cards = "ABCDEFGHIJK"
+    put_in_force(whitelist, [token(card, "hub") for card in "XYZ"])
+    put_in_force(whitelist, [token(card) for card in cards[:before]])
+    source = ScriptedSource([token(card) for card in cards[:now]])
+
+    if taken:
+        synchronize(whitelist, source, full=True, max_shrink_percent=percent)
+        assert listed(whitelist, cards) == cards[:now]
+        return
+    with pytest.raises(HeldBackError) as caught:
+        synchronize(whitelist, source, full=True, max_shrink_percent=percent)
+    assert f"has {now} readable tokens, where {before} are in force" in str(caught)
+    assert "sync --full --accept-shrink --upstream cpo" in str(caught.value)
+    assert listed(whitelist, cards) == cards[:before]
+
+    synchronize(whitelist, source, accept_shrink=True, max_shrink_percent=percent)
+    assert listed(whitelist, cards) == cards[:now]
+    assert whitelist.count_of("hub") == 3
+
+
+@pytest.mark.parametrize(
+    ("total", "taken"),
+    [(1, False), (2, False), (6, True), (None, True)],
+)
+def test_tokens_that_come_twice_count_once(
+    whitelist: Whitelist,
+    total: int | None,
+    taken: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Where there are more of them than announced; else nobody looks so closely."""
+    put_in_force(whitelist, [token(card) for card in "ABCDEF"])
+    source = ScriptedSource([token("A"), token("B")] * 3)
+    source.facts = {0: {"total": total}}
+
+    if taken:
+        synchronize(whitelist, source, full=True)
+    else:
+        with pytest.raises(HeldBackError, match="has 2 readable tokens"):
+            synchronize(whitelist, source, full=True)
+
+    assert listed(whitelist, "ABCDEF") == ("AB" if taken else "ABCDEF")
+
+
+def test_a_short_list_of_another_backend_is_held_back(whitelist: Whitelist) -> None:
+    """A new URL, version or account is where a list is most likely to be wrong."""
+    put_in_force(whitelist, [token(card) for card in "ABC"])
+
+    source = ScriptedSource([token("D")])
+    source.where = "elsewhere"
+
+    with pytest.raises(HeldBackError):
+        synchronize(whitelist, source)
+
+    assert listed(whitelist, "ABCD") == "ABC"
+
+
+def test_changes_are_taken_although_the_list_is_held_back(whitelist: Whitelist) -> None:
+    """A card that is blocked meanwhile is blocked; what is missing stays."""
+    put_in_force(whitelist, [token(card, last_updated=JANUARY) for card in "ABC"])
+    blocked = token("A", valid=False, last_updated=FEBRUARY)
+    source = ScriptedSource([blocked])
+
+    with pytest.raises(HeldBackError):
+        synchronize(whitelist, source, full=True)
+
+    assert source.asked == [(None, None), (JANUARY - OVERLAP, None)]
+    assert whitelist.find(uid_of("A")) == [blocked]
+    assert listed(whitelist, "ABC") == "ABC"
+    assert whitelist.sync_state("cpo").cursor == FEBRUARY
+
+
+@pytest.mark.parametrize(
+    "error", [CUT, CredentialsError("401"), RefusedUpstreamError("no", 422)]
+)
+def test_a_list_stays_held_back_when_the_changes_fail(
+    whitelist: Whitelist, error: AgentError
+) -> None:
+    """What is told is why the list is not taken, not what came after."""
+    put_in_force(whitelist, [token(card) for card in "ABC"])
+    source = ScriptedSource([token("A")])
+
+    def fail_later(_: int) -> None:
+        if len(source.asked) > 1:
+            raise error
+
+    source.before_page = fail_later
+    with pytest.raises(HeldBackError):
+        synchronize(whitelist, source, full=True)
+
+    assert len(source.asked) == 2
+    assert listed(whitelist, "ABC") == "ABC"
+
+
+def test_the_staged_list_is_thrown_away_when_it_is_held_back(
+    tmp_path: Path, whitelist: Whitelist
+) -> None:
+    """It takes room, and the next full run must not go on from its end."""
+    put_in_force(whitelist, [token(card) for card in "ABC"])
+    source = ScriptedSource([token("A")])
+
+    for _ in range(2):
+        with pytest.raises(HeldBackError):
+            synchronize(whitelist, source, full=True)
+
+    assert [start for date, start in source.asked if date is None] == [None, None]
+    assert not [name for name in files_of(tmp_path) if "staged" in name]
 
 
 def test_an_empty_list_of_a_new_upstream_is_taken(whitelist: Whitelist) -> None:
@@ -417,6 +629,17 @@ def test_progress_is_told_page_by_page(whitelist: Whitelist) -> None:
     synchronize(whitelist, source, full=True, progress=steps)
 
     assert steps == [Progress("cpo", 2, 3), Progress("cpo", 3, None)]
+
+
+def test_a_card_need_not_wait_for_a_page(whitelist: Whitelist) -> None:
+    """The thread that stores a page hands the interpreter over ten times as often."""
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(0.005)
+        synchronize(whitelist, ScriptedSource([token("A")]))
+        assert sys.getswitchinterval() <= 0.001
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_one_run_at_a_time(whitelist: Whitelist) -> None:

@@ -13,9 +13,11 @@ from agent.actuators import ChargerPort, IndicatorPort
 from agent.authorizer import Authorizer
 from agent.card_readers import CardDesk, ReaderPort
 from agent.concealment import ConcealedGroups
+from agent.connections import subscriber
 from agent.domain.messages import UpstreamUp
 from agent.errors import AgentError, StoreFailedError
 from agent.events import EventLog
+from agent.reception import Reception
 from agent.service import credentials_directory
 from agent.station_runner import StationRunner
 from agent.store.journal import FILE as JOURNAL_FILE
@@ -83,8 +85,17 @@ class Assembly:
             lambda: Whitelist(state_dir, self.keys, self.clock.boot_id, names)
         )
         stack.callback(self.whitelist.close)
-        keep = self.config.reporting.keep_sessions
-        journal = self._open(lambda: Journal(state_dir / JOURNAL_FILE, keep=keep))
+        subscribers = [subscriber(upstream) for upstream in self.config.upstreams]
+        is_reachable = self.config.server.public_url is not None
+        keep_cards = self.config.server.keep_cards if is_reachable else timedelta()
+        journal = self._open(
+            lambda: Journal(
+                state_dir / JOURNAL_FILE,
+                subscribers=subscribers,
+                keep=self.config.reporting.keep_sessions,
+                keep_cards=keep_cards,
+            )
+        )
         if journal.salvage is not None:
             self.health.bad("damaged journal", str(journal.salvage))
         self.journal = JournalThread(journal)
@@ -124,6 +135,14 @@ class Assembly:
             stack.push_async_callback(upstream.close)
             # Nothing bad is known of it, whatever was before a reload.
             health.note(f"asking {upstream.name}", "")
+        self.reception = Reception(
+            config,
+            self.upstreams,
+            whitelist=self.whitelist,
+            journal=self.journal,
+            clock=self.clock,
+            health=health,
+        )
         self.keeper = WhitelistKeeper(
             self.whitelist,
             health,

@@ -10,6 +10,12 @@ from uuid import uuid4
 import msgspec
 
 from agent.control import CommandError, Progress
+from agent.descriptions import (
+    describe_card,
+    describe_evse,
+    describe_upstream,
+    describe_whitelist,
+)
 from agent.domain.explain import explain
 from agent.domain.instant import ocpi_datetime
 from agent.domain.messages import Context, Withdraw
@@ -18,20 +24,16 @@ from agent.domain.uid import (
     Alias,
     Technology,
     Uid,
-    UidProblem,
     aliases_of,
-    find_problem,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
 
     from agent.assembly import Assembly
     from agent.card_readers import ReaderPort
     from agent.control import Command
     from agent.domain.instant import Instant
-    from agent.domain.station import Evse
     from agent.ocpi import sync
     from agent.upstreams import UpstreamPort
 
@@ -56,6 +58,7 @@ class Commands:
             "withdraw": self.withdraw,
             "sync": self.sync,
             "retry": self.retry,
+            "drop": self.drop,
             "watch": self.watch,
         }
 
@@ -81,9 +84,12 @@ class Commands:
                 }
                 for item in parts.health.conditions()
             ],
-            "evses": [_describe_evse(evse) for evse in station.evses.values()],
+            "evses": [describe_evse(evse) for evse in station.evses.values()],
             "waiting_cards": len(station.checks) + len(station.grants),
-            "whitelist": await asyncio.to_thread(self._describe_whitelist),
+            "upstreams": [describe_upstream(one) for one in parts.upstreams],
+            "whitelist": await asyncio.to_thread(
+                describe_whitelist, parts.whitelist, parts.upstreams
+            ),
             "outbox": {"waiting": waiting, "refused": refused},
             "recent": list(parts.events.recent),
         }
@@ -110,7 +116,7 @@ class Commands:
 
         def hear(reader: str, uid: Uid, technology: Technology) -> None:
             if not seen.done():
-                seen.set_result(_describe_card(reader, uid, technology))
+                seen.set_result(describe_card(reader, uid, technology))
 
         ports = self._ports(request)
         for port in ports:
@@ -187,13 +193,14 @@ class Commands:
         upstreams = [
             upstream
             for upstream in self._parts.upstreams
-            if wanted in (None, upstream.name)
+            if wanted in (None, upstream.name) and upstream.has_tokens
         ]
         if not upstreams:
-            raise CommandError(f"no upstream is called {wanted!r}")
+            raise CommandError(f"no upstream with tokens is called {wanted!r}")
+        wishes = {one: bool(request.get(one)) for one in ("full", "accept_shrink")}
         results = []
         for upstream in upstreams:
-            async for item in _synchronize(upstream, full=bool(request.get("full"))):
+            async for item in _synchronize(upstream, **wishes):
                 if isinstance(item, Progress):
                     yield item
                 else:
@@ -207,6 +214,10 @@ class Commands:
         for upstream in self._parts.upstreams:
             upstream.delivery.retry_now()
         yield {"retried": retried}
+
+    async def drop(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Give a refused report up."""
+        yield {"dropped": await self._parts.journal.drop_refused(request.get("id"))}
 
     async def watch(self, _: dict[str, Any]) -> AsyncIterator[Any]:
         """Tell every event until the asker hangs up."""
@@ -227,27 +238,16 @@ class Commands:
             )
         return [ports[name]]
 
-    def _describe_whitelist(self) -> list[dict[str, Any]]:
-        whitelist = self._parts.whitelist
-        rows = []
-        for upstream in self._parts.upstreams:
-            state = whitelist.sync_state(upstream.name)
-            rows.append(
-                {
-                    "upstream": upstream.name,
-                    "tokens": whitelist.count_of(upstream.name),
-                    "synchronized_at": _moment(state.synchronized_at),
-                    "swept_at": _moment(state.swept_at),
-                }
-            )
-        return rows
 
-
-async def _synchronize(upstream: UpstreamPort, *, full: bool) -> AsyncIterator[Any]:
+async def _synchronize(
+    upstream: UpstreamPort, *, full: bool, accept_shrink: bool
+) -> AsyncIterator[Any]:
     """Run one synchronisation: its progress, then its result."""
     steps: asyncio.Queue[sync.Progress | None] = asyncio.Queue()
     run = asyncio.ensure_future(
-        upstream.schedule.now(full=full, on_progress=steps.put_nowait)
+        upstream.schedule.now(
+            full=full, accept_shrink=accept_shrink, on_progress=steps.put_nowait
+        )
     )
     run.add_done_callback(lambda _: steps.put_nowait(None))
     try:
@@ -258,47 +258,5 @@ async def _synchronize(upstream: UpstreamPort, *, full: bool) -> AsyncIterator[A
         run.cancel()
 
 
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else ocpi_datetime(at)
-
-
 def _card_of(request: dict[str, Any]) -> Uid:
     return Uid.parse(str(request.get("uid", "")))
-
-
-def _describe_vehicle(evse: Evse) -> str:
-    if evse.plugged_at is None:
-        return "absent"
-    return "charging" if evse.drawing else "connected"
-
-
-def _describe_evse(evse: Evse) -> dict[str, Any]:
-    session = evse.session
-    return {
-        "uid": evse.uid,
-        "reachable": evse.reachable,
-        "vehicle": _describe_vehicle(evse),
-        "fault": evse.fault,
-        "session_id": session.id if session else None,
-        "started_at": ocpi_datetime(session.started_at.wall) if session else None,
-        "energy_wh": session.energy_wh if session else None,
-    }
-
-
-def _describe_card(reader: str, uid: Uid, technology: Technology) -> dict[str, Any]:
-    """Show a card as it reads, for the installer who holds it."""
-    problem = find_problem(uid, technology)
-    pairs = [uid.value[index : index + 2] for index in range(0, len(uid.value), 2)]
-    advice = {
-        UidProblem.RANDOM: "a random number (a phone): it can never be authorized",
-        UidProblem.WRONG_LENGTH: "no card has a number of this length",
-        None: "",
-    }
-    return {
-        "reader": reader,
-        "technology": technology.value,
-        "uid": uid.value,
-        "reversed": "".join(reversed(pairs)),
-        "decimal": str(int(uid.value, 16)) if uid.value else "",
-        "problem": advice[problem],
-    }

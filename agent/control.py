@@ -50,6 +50,9 @@ class Request(msgspec.Struct, frozen=True):
     reader: str | None = None
     upstream: str | None = None
     full: bool = False
+    again: bool = False
+    forget: bool = False
+    accept_shrink: bool = False
     evse_uid: str | None = None
     session_id: str | None = None
     id: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None

@@ -22,6 +22,7 @@ from agent.control import SOCKET, ControlServer
 from agent.domain.messages import Closing
 from agent.errors import STORE_ERRORS, ConfigError
 from agent.health import Health
+from agent.registrations import RegistrationCommands
 from agent.service import credentials_directory, lock_state
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ class Daemon:
                 await self._start(stack, indicator.run())
             for upstream in parts.upstreams:
                 await self._start(stack, upstream.run())
+            await stack.enter_async_context(parts.reception.open())
+            await self._start(stack, parts.reception.run())
             commands = Commands(parts, self.started_at).table()
+            commands |= RegistrationCommands(parts.reception.registrations).table()
             server = ControlServer(self.config.station.state_dir / SOCKET, commands)
             await stack.enter_async_context(server.running())
             stack.push_async_callback(self._drain, parts)

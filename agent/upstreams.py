@@ -7,17 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent.backoff import Backoff
-from agent.ocpi.authorization import CredentialsToken
-from agent.ocpi.backend import Upstream as OcpiUpstream
-from agent.ocpi.connection import OcpiConnection
+from agent.connections import connect
+from agent.errors import HeldBackError
 from agent.ocpi.schedule import SyncSchedule
-from agent.ocpi.station import Party, StationIdentity
 from agent.ocpi.sync import Synchronizer
 from agent.report.delivery import DeliveryLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from agent.config import Config, Upstream
     from agent.domain.sessions import Session
     from agent.errors import AgentError
@@ -27,40 +23,6 @@ if TYPE_CHECKING:
     from agent.timekeeper import Timekeeper
 
 _RETRY = Backoff(first=timedelta(seconds=1), cap=timedelta(minutes=5))
-
-
-def connect(
-    config: Config,
-    upstream: Upstream,
-    on_change: Callable[[AgentError | None], None] = lambda _: None,
-) -> OcpiConnection:
-    """Make an upstream's connection; reads its secret, opens nothing."""
-    station = config.station
-    wanted = upstream.config
-    theirs = None
-    if wanted.country_code and wanted.party_id:
-        theirs = Party(wanted.country_code, wanted.party_id)
-    return OcpiConnection(
-        OcpiUpstream(
-            name=wanted.name,
-            versions_url=wanted.versions_url,
-            token=CredentialsToken(upstream.token.read()),
-            version=wanted.version,
-            their_party=theirs,
-            page_size=wanted.page_size,
-            station=StationIdentity(
-                country_code=station.country_code,
-                party_id=station.party_id,
-                location_id=station.location_id,
-                currency=station.currency,
-                connector_ids={evse.uid: evse.connector_id for evse in config.evses},
-                meter_ids={
-                    evse.uid: evse.meter_id for evse in config.evses if evse.meter_id
-                },
-            ),
-        ),
-        on_change=on_change,
-    )
 
 
 class UpstreamPort:
@@ -77,14 +39,23 @@ class UpstreamPort:
         health: Health,
     ) -> None:
         self.name = upstream.config.name
+        self.has_tokens = upstream.config.tokens
         self._timekeeper = timekeeper
         self._health = health
         self._heard_at: timedelta | None = None
-        self.connection = connect(config, upstream, self._on_change)
+        self.connection = connect(
+            config,
+            upstream,
+            self._on_change,
+            clock_is_synchronized=timekeeper.is_synchronized,
+        )
         self.delivery = DeliveryLoop(self.connection, outbox, self, _RETRY, health)
         self.schedule = SyncSchedule(
             Synchronizer(
-                self.name, self.connection, whitelist, upstream.config.versions_url
+                self.name,
+                self.connection,
+                whitelist,
+                max_shrink_percent=upstream.config.max_shrink,
             ),
             lambda: whitelist.sync_state(self.name).swept_at,
             every=upstream.config.sync_every,
@@ -96,12 +67,18 @@ class UpstreamPort:
     async def run(self) -> None:
         """Synchronise and deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.schedule.run())
+            if self.has_tokens:
+                group.create_task(self.schedule.run())
             group.create_task(self.delivery.run())
 
     def synchronize_soon(self) -> None:
         """Synchronise without waiting for the next turn."""
         self.schedule.soon()
+
+    def start_anew(self) -> None:
+        """Use new tokens at once, for whatever has been waiting."""
+        self.schedule.soon()
+        self.delivery.retry_now()
 
     def correct(self, session: Session) -> Session:
         """Date a session by all that is known now."""
@@ -131,5 +108,7 @@ class UpstreamPort:
             self._health.good(part)
             self._health.good("whitelist")
             self.on_heard()
-        else:
-            self._health.bad(part, str(err))
+            return
+        if isinstance(err, HeldBackError):
+            self.on_heard()
+        self._health.bad(part, str(err))

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from agent.cli import explain, reports, service, station, whitelist
+from agent.cli import (
+    explain,
+    registration,
+    reports,
+    service,
+    station,
+    whitelist,
+)
 from agent.cli.client import BackendUnreachableError, UnreachableError
 from agent.errors import (
     AgentError,
@@ -69,6 +76,9 @@ for command in (
     station.readers,
     whitelist.sync,
     whitelist.tokens,
+    registration.register,
+    registration.rotate_credentials,
+    registration.unregister,
     reports.sessions,
     reports.outbox,
 ):

@@ -110,10 +110,30 @@ def retry(number: int | None, config_path: Path) -> None:
     click.echo(f"{retried} reports will be sent again")
 
 
+@outbox.command()
+@click.argument("number", type=int)
+@click.confirmation_option(prompt="Nobody will ever be told. Give it up?")
+@config_option
+def drop(number: int, config_path: Path) -> None:
+    """Give a refused report up: the one with this id."""
+    config = load(config_path)
+    try:
+        dropped = ask(config.station.state_dir, "drop", id=number)["dropped"]
+    except UnreachableError:
+        with closing(_open(config, read_only=False)) as journal:
+            dropped = journal.outbox.drop_refused(number)
+    if not dropped:
+        raise ConfigError(f"no refused report has the id {number}; see: outbox list")
+    click.echo(f"report {number} was given up")
+
+
 def _open(config: Config, *, read_only: bool = True) -> Journal:
-    from agent.store.journal import FILE, Journal  # noqa: PLC0415 - start-up time
+    from agent.connections import subscriber  # noqa: PLC0415 - start-up time
+    from agent.store.journal import FILE, Journal  # noqa: PLC0415
 
     path = config.station.state_dir / FILE
     if not path.exists():
         raise ConfigError(f"no journal yet at {path}; the agent has never run here")
-    return Journal(path, read_only=read_only)
+    # If it has to be mended, then for the same backends as the daemon would.
+    told = [subscriber(upstream) for upstream in config.upstreams]
+    return Journal(path, read_only=read_only, subscribers=told)

@@ -76,7 +76,7 @@ def check_config(path: Path | None, config_path: Path, *, online: bool) -> None:
 
 async def _check_upstreams(config: Config) -> list[str]:
     """Discover every backend; print what is there and return what is not."""
-    from agent.upstreams import connect  # noqa: PLC0415 - start-up time
+    from agent.connections import connect  # noqa: PLC0415 - start-up time
 
     problems = []
     for upstream in config.upstreams:

@@ -69,6 +69,14 @@ def _print_status(facts: dict[str, Any]) -> None:
         "no EVSE",
     )
     click.echo()
+    for upstream in facts["upstreams"]:
+        details = [
+            f"OCPI {upstream['version'] or 'version not known yet'}",
+            upstream["party"],
+            upstream["registration"],
+        ]
+        said = ", ".join(one for one in details if one)
+        click.echo(f"upstream {upstream['name']}: {said}")
     for upstream in facts["whitelist"]:
         click.echo(
             f"whitelist of {upstream['upstream']}: {upstream['tokens']} tokens, "

@@ -20,18 +20,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from agent.config import Config
+    from agent.config import Config, Upstream
     from agent.store.token_reader import TokenReader
 
 
 @click.command()
 @click.option("--full", is_flag=True, help="Fetch the whole list; what it lacks goes.")
+@click.option(
+    "--accept-shrink",
+    is_flag=True,
+    help="Take the whole list, however many tokens it has lost.",
+)
 @click.option("--upstream", help="Only this upstream.")
 @config_option
 @json_option
-def sync(upstream: str | None, config_path: Path, *, full: bool, as_json: bool) -> None:
+def sync(
+    upstream: str | None,
+    config_path: Path,
+    *,
+    full: bool,
+    accept_shrink: bool,
+    as_json: bool,
+) -> None:
     """Synchronise the whitelist now."""
     config = load(config_path)
+    wishes = {"full": full or accept_shrink, "accept_shrink": accept_shrink}
     with progress_bar("tokens") as show:
 
         def on_progress(facts: dict[str, Any]) -> None:
@@ -42,12 +55,12 @@ def sync(upstream: str | None, config_path: Path, *, full: bool, as_json: bool) 
                 config.station.state_dir,
                 "sync",
                 on_progress,
-                full=full,
                 upstream=upstream,
+                **wishes,
             )
         except UnreachableError:
             results = asyncio.run(
-                _sync_without_daemon(config, upstream, on_progress, full=full)
+                _sync_without_daemon(config, upstream, on_progress, **wishes)
             )
     if as_json:
         print_json(results)
@@ -66,40 +79,56 @@ async def _sync_without_daemon(
     on_progress: Callable[[dict[str, Any]], None],
     *,
     full: bool,
+    accept_shrink: bool,
 ) -> list[dict[str, Any]]:
     """Do what the daemon would do, as the only writer."""
     from agent.clock import SystemClock  # noqa: PLC0415 - start-up time
+    from agent.connections import connect  # noqa: PLC0415
     from agent.ocpi.sync import Progress, Synchronizer  # noqa: PLC0415
     from agent.service import credentials_directory, lock_state  # noqa: PLC0415
     from agent.store.keys import CardKeys, load_key  # noqa: PLC0415
     from agent.store.whitelist import Whitelist  # noqa: PLC0415
-    from agent.upstreams import connect  # noqa: PLC0415
 
     def report(step: Progress) -> None:
         on_progress(msgspec.to_builtins(step))
 
     names = [upstream.config.name for upstream in config.upstreams]
-    if wanted is not None and wanted not in names:
-        raise ConfigError(f"no upstream is called {wanted!r}; there are: {names}")
+    listing = _find_listing(config, wanted)
     results = []
     with lock_state(config.station.state_dir):
         key = load_key(config.station.state_dir, credentials_directory())
         boot_id = SystemClock().boot_id
         whitelist = Whitelist(config.station.state_dir, CardKeys(key), boot_id, names)
         with closing(whitelist):
-            for upstream in config.upstreams:
-                if wanted not in (None, upstream.config.name):
-                    continue
+            for upstream in listing:
                 connection = connect(config, upstream)
                 name = upstream.config.name
-                url = upstream.config.versions_url
-                synchronizer = Synchronizer(name, connection, whitelist, url)
+                shrink = upstream.config.max_shrink
+                synchronizer = Synchronizer(
+                    name, connection, whitelist, max_shrink_percent=shrink
+                )
                 try:
-                    result = await synchronizer.run(full=full, on_progress=report)
+                    result = await synchronizer.run(
+                        full=full, accept_shrink=accept_shrink, on_progress=report
+                    )
                 finally:
                     await connection.close()
                 results.append(msgspec.to_builtins(result))
     return results
+
+
+def _find_listing(config: Config, wanted: str | None) -> list[Upstream]:
+    """The upstreams that list tokens, or the one that is wanted."""
+    listing = [one for one in config.upstreams if one.config.tokens]
+    if wanted is None:
+        return listing
+    found = [one for one in listing if one.config.name == wanted]
+    if not found:
+        names = [one.config.name for one in listing]
+        raise ConfigError(
+            f"no upstream with tokens is called {wanted!r}; there are: {names}"
+        )
+    return found
 
 
 @click.group()

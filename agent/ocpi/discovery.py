@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,24 +16,37 @@ from agent.ocpi.urls import resolve_url
 from agent.ocpi.wire import SUPPORTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from agent.ocpi.probing import ProbingClient
     from agent.ocpi.transport import Response
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
     """Where a backend serves what we need, in the version that was chosen.
 
-    `sessions` and `cdrs` are None for a backend that fetches them itself; `encoding`
-    is how it read our token when it told us.
+    `tokens` is None for a backend that owns no cards, `sessions` and `cdrs` for one
+    that fetches them itself; `encoding` is how it read our token when it told us.
     """
 
     version: str
-    tokens: str
+    tokens: str | None = None
     sessions: str | None = None
     cdrs: str | None = None
+    credentials: str | None = None
     encoding: Encoding = Encoding.BASE64
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What we look for: `versions`, best first, and whether there must be tokens.
+
+    `unusable` says of a version that we speak what our configuration lacks for it.
+    """
+
+    versions: tuple[str, ...]
+    tokens: bool = True
+    unusable: dict[str, str] = {}
 
 
 class _Version(Struct, frozen=True):
@@ -60,59 +74,71 @@ _ENDPOINT: Final = msgspec.json.Decoder(_Endpoint)
 
 
 async def discover(
-    client: ProbingClient, versions_url: str, wanted: Sequence[str]
+    client: ProbingClient, versions_url: str, wanted: Wanted
 ) -> Endpoints:
-    """Fetch versions and details; `wanted` are supported versions, best first.
+    """Fetch versions and details.
 
     Raise RefusedUpstreamError when the backend lacks what we need: only its operator
     or ours can change that.
     """
-    first = SUPPORTED[wanted[0]].ENCODING
+    first = SUPPORTED[wanted.versions[0]].ENCODING
     call = Call(method="GET", url=versions_url)
     version, url = choose_version(await client.ask(call, "versions", first), wanted)
     call = Call(method="GET", url=url)
     scope = f"{version} details"
     details = await client.ask(call, scope, SUPPORTED[version].ENCODING)
-    return read_endpoints(details, version)
+    return read_endpoints(details, version, needs_tokens=wanted.tokens)
 
 
-def choose_version(response: Response, wanted: Sequence[str]) -> tuple[str, str]:
+def choose_version(response: Response, wanted: Wanted) -> tuple[str, str]:
     """Pick the first wanted version that is offered, and the URL of its details."""
     offered = read_items(open_envelope(response), _VERSION)
     if offered is None:
         raise TransientUpstreamError(
             f"{response.call.name}: expected a list of versions, got something else"
         )
-    for version in wanted:
+    for version in wanted.versions:
         for offer in offered:
             if offer.version == version:
                 return version, _trusted_url(response, f"version {version}", offer.url)
     names = response.quote(", ".join(offer.version for offer in offered))
+    advice = "ask the backend for its other versions URL, if it has one"
+    for offer in offered:
+        if (lack := wanted.unusable.get(offer.version)) is not None:
+            advice = f"{offer.version} needs {lack}"
     raise _refuse(
         response,
-        f"expected version {' or '.join(wanted)}, got {names or 'no version'}; "
-        "ask the backend for its other versions URL, if it has one",
+        f"expected version {' or '.join(wanted.versions)}, got "
+        f"{names or 'no version'}; {advice}",
     )
 
 
-def read_endpoints(response: Response, version: str) -> Endpoints:
+def read_endpoints(
+    response: Response, version: str, *, needs_tokens: bool = True
+) -> Endpoints:
     """Find the endpoints in a version's details; modules we do not use are skipped."""
     offered = _read_offered(response)
-    urls = {
-        (offer.identifier.casefold(), (offer.role or "").upper()): offer.url
-        for offer in reversed(offered)  # The first of several wins.
-    }
+    has_roles = SUPPORTED[version].NAMES_PARTIES
 
     def find(identifier: str, role: str) -> str | None:
-        url = urls.get((identifier, role))
-        return url and _trusted_url(response, f"{identifier} {role}", url)
+        found = [
+            offer.url
+            for offer in offered
+            if offer.identifier.casefold() == identifier
+            and (not has_roles or not role or (offer.role or "").upper() == role)
+        ]
+        if len(found) > 1 and not has_roles:
+            found = _prefer_emsp(response, identifier, found)
+        name = f"{identifier} {role}".strip()
+        return _trusted_url(response, name, found[0]) if found else None
 
     tokens = find("tokens", "SENDER")
-    if tokens is None:
+    if tokens is None and needs_tokens:
         names = response.quote(", ".join(offer.name for offer in offered))
         raise _refuse(
             response,
-            f"expected an endpoint tokens SENDER, got {names or 'no endpoints'}; "
+            f"expected an endpoint tokens{' SENDER' if has_roles else ''}, got "
+            f"{names or 'no endpoints'}; "
             "ask the backend for the versions URL of its eMSP role",
         )
     return Endpoints(
@@ -120,8 +146,30 @@ def read_endpoints(response: Response, version: str) -> Endpoints:
         tokens=tokens,
         sessions=find("sessions", "RECEIVER"),
         cdrs=find("cdrs", "RECEIVER"),
+        # Its role means nothing, whatever servers write there.
+        credentials=find("credentials", ""),
         encoding=response.encoding,
     )
+
+
+def _prefer_emsp(response: Response, identifier: str, urls: list[str]) -> list[str]:
+    """Choose among several of one name: OCPI 2.1.1 does not tell the sides apart."""
+    paths = {url: _path_of(response, url) for url in urls}
+    chosen = sorted(urls, key=lambda url: "emsp" not in paths[url].casefold())
+    _LOGGER.warning(
+        "%s: lists %s %d times; using the one at %s",
+        response.call.name,
+        identifier,
+        len(urls),
+        response.quote(paths[chosen[0]]),
+    )
+    return chosen
+
+
+def _path_of(response: Response, reference: str) -> str:
+    """Read the path alone: the host of an eMSP may be called so in every URL."""
+    url = resolve_url(response.url, reference)
+    return url.path if url else ""
 
 
 def _read_offered(response: Response) -> list[_Endpoint]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from agent.errors import AgentError
-from agent.ocpi.transport import Call, Routing
+from agent.ocpi.transport import Call
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from agent.ocpi.backend import Backend, Upstream
+    from agent.ocpi.backend import Backend
 
 _NOTHING_SINCE: Final = "2037-12-31T00:00:00Z"  # The last year of 32-bit clocks
 
@@ -25,13 +25,12 @@ def was_heard(err: AgentError) -> bool:
 
 async def is_heard(
     backend: Backend,
-    upstream: Upstream,
     timeout: timedelta,  # noqa: ASYNC109 - one budget, discovery included
 ) -> bool:
     """Knock where questions about cards would go; any HTTP answer counts."""
     try:
         async with asyncio.timeout(timeout.total_seconds()):
-            await _ask_for_nothing(backend, upstream)
+            await _ask_for_nothing(backend)
     except TimeoutError:
         return False
     except AgentError as err:
@@ -39,13 +38,15 @@ async def is_heard(
     return True
 
 
-async def _ask_for_nothing(backend: Backend, upstream: Upstream) -> None:
+async def _ask_for_nothing(backend: Backend) -> None:
     """Ask for one token of a time that has none: cheap for both sides."""
     endpoints = await backend.endpoints()
+    if endpoints.tokens is None:
+        return
     call = Call(
         method="GET",
         url=endpoints.tokens,
         query={"date_from": _NOTHING_SINCE, "offset": "0", "limit": "1"},
-        routing=Routing(upstream.station.party, upstream.their_party),
+        routing=backend.routing(endpoints, backend.their_party),
     )
     await backend.fetch(endpoints, call)

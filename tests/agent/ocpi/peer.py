@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from hypothesis import strategies as st
 
+from agent.domain.places import Place
 from agent.ocpi.authorization import CredentialsToken, Encoding
-from agent.ocpi.backend import Upstream
 from agent.ocpi.connection import OcpiConnection
 from agent.ocpi.station import StationIdentity
 from agent.ocpi.transport import Call, Response
+from agent.ocpi.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,9 +36,9 @@ STATION = StationIdentity(
     country_code="SE",
     party_id="ABC",
     location_id="LOC-1",
-    currency="SEK",
-    connector_ids={"SE*ABC*E1": "1"},
-    meter_ids={"SE*ABC*E1": "M-77"},
+    places={
+        "SE*ABC*E1": Place(location_id="LOC-1", currency="SEK", meter_id="M-77"),
+    },
 )
 # Whatever a server may put where something else belongs.
 JSON = st.recursive(

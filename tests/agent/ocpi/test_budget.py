@@ -17,8 +17,8 @@ from agent.domain.tokens import NoAnswer, Reply
 from agent.domain.uid import Uid
 from agent.event_loop import StationLoop
 from agent.ocpi.authorization import CredentialsToken
-from agent.ocpi.backend import Upstream
 from agent.ocpi.connection import OcpiConnection
+from agent.ocpi.upstream import Upstream
 from tests.agent.ocpi.peer import DETAILS, SECRET, STATION, TOKENS, VERSIONS
 from tests.fakes.virtual_loop import VirtualLoop
 

@@ -32,6 +32,7 @@ from agent.errors import (
 from agent.ocpi.authorization import CredentialsToken
 from agent.ocpi.pages import Position
 from agent.ocpi.station import Party
+from tests.agent.ocpi.examples import ENDED, SESSION
 from tests.agent.ocpi.peer import (
     BASE64_HEADER,
     DETAILS,
@@ -49,10 +50,11 @@ from tests.agent.ocpi.peer import (
     refuse_unless,
     token_json,
 )
-from tests.agent.ocpi.test_v221 import ENDED, SESSION
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
-    from agent.ocpi.connection import OcpiConnection, TokenPage
+    from agent.ocpi.connection import OcpiConnection
+    from agent.ocpi.token_list import TokenPage
     from tests.agent.ocpi.peer import Reply as PeerReply
 
 UID = Uid("04A1B2C3D4E5F6")
@@ -152,7 +154,7 @@ def crawl(
         finally:
             await connection.close()
 
-    return asyncio.run(run())
+    return run_virtual(run())
 
 
 # ---- authorize ---------------------------------------------------------------

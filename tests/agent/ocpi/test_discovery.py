@@ -16,7 +16,13 @@ from agent.errors import (
     TransientUpstreamError,
 )
 from agent.ocpi.authorization import CredentialsToken, Encoding
-from agent.ocpi.discovery import Endpoints, choose_version, discover, read_endpoints
+from agent.ocpi.discovery import (
+    Endpoints,
+    Wanted,
+    choose_version,
+    discover,
+    read_endpoints,
+)
 from agent.ocpi.probing import ProbingClient
 from agent.ocpi.transport import Call, OcpiClient, Response
 from tests.agent.ocpi.peer import (
@@ -36,7 +42,7 @@ from tests.agent.ocpi.peer import (
     respond,
 )
 
-WANTED = ("2.2.1",)
+WANTED = Wanted(versions=("2.2.1",))
 
 
 def find(peer: Peer) -> Endpoints:
@@ -63,6 +69,7 @@ def test_ordinary_backend() -> None:
         version="2.2.1",
         tokens=HOME + TOKENS,
         sessions=HOME + SESSIONS,
+        credentials=f"{HOME}/ocpi/2.2.1/credentials",
         encoding=Encoding.BASE64,
     )
     assert [request.url.path for request in peer.requests] == [VERSIONS, DETAILS]
@@ -110,7 +117,7 @@ def test_newest_wanted_version_is_chosen() -> None:
         {"version": "2.2.1", "url": "https://e.example/a/"},
         {"version": "2.2.1", "url": "https://e.example/b/"},
     ]
-    chosen = choose_version(versions(offers), ("2.3.0", "2.2.1"))
+    chosen = choose_version(versions(offers), Wanted(versions=("2.3.0", "2.2.1")))
     assert chosen == ("2.2.1", "https://e.example/a/")
 
 
@@ -181,6 +188,86 @@ def test_token_never_leaves_https() -> None:
     assert read_endpoints(plain, "2.2.1").tokens == "http://e.example/t"
 
 
+def test_211_has_no_roles() -> None:
+    """Modules are found by name; the role of the book's later versions is ignored."""
+    offered = [
+        {"identifier": "tokens", "url": f"{HOME}/t"},
+        {"identifier": "CDRs", "url": f"{HOME}/c", "role": "SENDER"},
+        {"identifier": "credentials", "url": f"{HOME}/r"},
+    ]
+    found = read_endpoints(details(offered), "2.1.1")
+    assert (found.tokens, found.sessions) == (f"{HOME}/t", None)
+    assert (found.cdrs, found.credentials) == (f"{HOME}/c", f"{HOME}/r")
+
+
+TWICE = [
+    (("/cpo/2.1.1/tokens", "/emsp/2.1.1/tokens"), "/emsp/2.1.1/tokens"),
+    ((f"{HOME}/cpo/tokens", f"{HOME}/emsp/tokens"), "/emsp/tokens"),
+    ((f"{HOME}/cpo/tokens", "/emsp/tokens"), "/emsp/tokens"),
+    (("/EMSP/tokens", "/CPO/tokens"), "/EMSP/tokens"),
+    (("/a/tokens", "/b/tokens"), "/a/tokens"),
+    (("mailto:x", "/emsp/tokens"), "/emsp/tokens"),
+    (("/emsp/tokens", "http://["), "/emsp/tokens"),
+]
+
+
+@pytest.mark.parametrize(("urls", "chosen"), TWICE)
+def test_211_lists_both_sides(
+    urls: tuple[str, str], chosen: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The path that names the eMSP is meant; that the host does so says nothing."""
+    offered = [{"identifier": "tokens", "url": url} for url in urls]
+    found = read_endpoints(details(offered), "2.1.1")
+    assert found.tokens == HOME + chosen
+    assert f"lists tokens 2 times; using the one at {chosen}" in caplog.text
+
+
+def test_later_versions_list_both_sides_by_role(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where roles tell the sides apart nothing is guessed."""
+    offered = [
+        endpoint("tokens", "sender", "/cpo/tokens"),
+        endpoint("tokens", "RECEIVER", "/emsp/tokens"),
+    ]
+    assert read_endpoints(details(offered), "2.3.0").tokens == f"{HOME}/cpo/tokens"
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("role", ["SENDER", "RECEIVER", "", None, ...])
+def test_the_role_of_credentials_means_nothing(role: object) -> None:
+    """Whatever servers write there."""
+    offer: dict[str, object] = {"identifier": "credentials", "url": f"{HOME}/r"}
+    if role is not ...:
+        offer["role"] = role
+    tokens = endpoint("tokens", "SENDER", "/t")
+    assert read_endpoints(details([offer, tokens]), "2.2.1").credentials == f"{HOME}/r"
+
+
+def test_tokens_need_not_be_there_for_everybody() -> None:
+    """A backend that is only told of sessions has no cards."""
+    found = read_endpoints(details([]), "2.2.1", needs_tokens=False)
+    assert found == Endpoints(version="2.2.1")
+
+
+@pytest.mark.parametrize(
+    ("offered", "advice"),
+    [
+        (("2.1.1",), "2.1.1 needs an address"),
+        (("2.1.1", "2.0"), "2.1.1 needs an address"),
+        (("2.0", "2.1"), "ask the backend for its other versions URL"),
+        ((), "ask the backend for its other versions URL"),
+    ],
+)
+def test_what_is_missing_for_a_version(offered: tuple[str, ...], advice: str) -> None:
+    """The error says what the configuration lacks, if that is all that is missing."""
+    wanted = Wanted(versions=("2.3.0", "2.2.1"), unusable={"2.1.1": "an address"})
+    response = versions([{"version": one, "url": HOME} for one in offered])
+    with pytest.raises(RefusedUpstreamError) as caught:
+        choose_version(response, wanted)
+    assert advice in str(caught.value)
+
+
 PARTS = st.fixed_dictionaries(
     {},
     optional={
@@ -209,6 +296,8 @@ def test_any_answer_is_understood_or_named(body: bytes) -> None:
     for read in (
         lambda response: choose_version(response, WANTED),
         lambda response: read_endpoints(response, "2.2.1"),
+        lambda response: read_endpoints(response, "2.1.1"),
+        lambda response: read_endpoints(response, "2.3.0", needs_tokens=False),
     ):
         try:
             read(respond(body))

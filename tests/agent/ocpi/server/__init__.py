@@ -1,0 +1,1 @@
+"""Tests of the OCPI server of the station."""

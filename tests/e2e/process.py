@@ -15,6 +15,7 @@ from agent.control import SOCKET
 from tests.e2e.streams import EventStream, ServiceManager
 from tests.e2e.tables import (
     TOKEN_FILE,
+    Backend,
     Tables,
     default_tables,
     secret_of,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tests.e2e.streams import Event
-    from tests.interop.extrawest import ExtrawestServer
-    from tests.pages_server import PagesServer
 
 COMMAND: Final = (sys.executable, "-m", "agent.cli.main")
 STOPS_WITHIN_S: Final = 5.0
@@ -42,9 +41,7 @@ class DaemonProcess:
     before start(), restart() or reload().
     """
 
-    def __init__(
-        self, server: ExtrawestServer | PagesServer, *, start: bool = True
-    ) -> None:
+    def __init__(self, server: Backend, *, start: bool = True) -> None:
         self.tables: Tables = default_tables()
         self.environment: dict[str, str] = {}
         self._start_at_once = start
@@ -94,7 +91,7 @@ class DaemonProcess:
         assert self._process is not None, "the daemon does not run"
         return self._process.pid
 
-    def use(self, server: ExtrawestServer | PagesServer) -> None:
+    def use(self, server: Backend) -> None:
         """Point the first upstream to this server, from the next start on."""
         self.tables["upstream"][0]["versions_url"] = server.versions_url
         secret = self.directory / TOKEN_FILE

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.streams import Event
-    from tests.interop.extrawest import ExtrawestServer
-    from tests.pages_server import PagesServer
+    from tests.e2e.tables import Backend
 
 
 Completed = subprocess.CompletedProcess[str]
@@ -46,9 +45,7 @@ class AgentProcess(DaemonProcess):
     the log, in an event or in a whitelist file.
     """
 
-    def __init__(
-        self, server: ExtrawestServer | PagesServer, *, start: bool = True
-    ) -> None:
+    def __init__(self, server: Backend, *, start: bool = True) -> None:
         super().__init__(server, start=start)
         self.cards: set[str] = set()
 

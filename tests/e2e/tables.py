@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.interop.extrawest import ExtrawestServer
 from tests.pages_server import PagesServer
+from tests.reference.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tests.interop.extrawest import ExtrawestServer
 
 Tables = dict[str, Any]
 
@@ -68,10 +68,15 @@ def pcsc_reader(name: str) -> Tables:
     return {"name": name, "driver": "pcsc"}
 
 
-def secret_of(server: ExtrawestServer | PagesServer) -> str:
-    """Return the credentials token that the server accepts."""
+Backend = ExtrawestServer | PagesServer | Reference
+
+
+def secret_of(server: Backend) -> str:
+    """Return the token for the file: accepted for good, or good for registering."""
     if isinstance(server, PagesServer):
         return server.credentials_token
+    if isinstance(server, Reference) and server.settings.provisioned_token is None:
+        return server.invite()
     return server.token
 
 

@@ -2,70 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.interop.extrawest import ExtrawestServer, FaultKind
+from tests.interop.samples import (
+    NOON,
+    ONE,
+    PLACE,
+    encoded,
+    make_cdr,
+    make_period,
+    make_session,
+    make_token,
+    raw,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.interop.process import Repair
 
 pytestmark = pytest.mark.stack
 
 SESSION = "/SE/ABC/S-1"
-PLACE = {"location_id": "LOC-1", "evse_uids": ["SE*ABC*E1"]}
-
-
-def make_token(uid: str, **changes: object) -> dict[str, Any]:
-    """Return an OCPI 2.2.1 Token, valid and ALLOWED unless changed."""
-    return {
-        "country_code": "NL",
-        "party_id": "TNM",
-        "uid": uid,
-        "type": "RFID",
-        "contract_id": f"NL-TNM-{uid}",
-        "issuer": "Interop eMSP",
-        "valid": True,
-        "whitelist": "ALLOWED",
-        "last_updated": "2026-01-01T00:00:00Z",
-    } | changes
-
-
-def make_session(status: str) -> dict[str, Any]:
-    """Return an OCPI 2.2.1 Session of S-1 in this status."""
-    card = {"country_code": "NL", "party_id": "TNM", "uid": "04AA", "type": "RFID"}
-    return {
-        "country_code": "SE",
-        "party_id": "ABC",
-        "id": "S-1",
-        "start_date_time": "2026-01-01T00:00:00Z",
-        "kwh": 0,
-        "cdr_token": card | {"contract_id": "NL-TNM-04AA"},
-        "auth_method": "WHITELIST",
-        "location_id": "LOC-1",
-        "evse_uid": "SE*ABC*E1",
-        "connector_id": "1",
-        "currency": "SEK",
-        "status": status,
-        "last_updated": "2026-01-01T00:00:00Z",
-    }
-
-
-def authorization(secret: str) -> dict[str, str]:
-    """Return the header of OCPI 2.2.1: Base64."""
-    return {"Authorization": f"Token {base64.b64encode(secret.encode()).decode()}"}
-
-
-@pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    """Talk as a registered CPO."""
-    with httpx.Client(headers=authorization(ExtrawestServer.token)) as client:
-        yield client
 
 
 def discover(server: ExtrawestServer, client: httpx.Client) -> dict[str, str]:
@@ -87,12 +50,11 @@ def test_discovery_leads_to_the_modules(
 
 def test_wrong_credentials(extrawest: ExtrawestServer) -> None:
     """A raw token looks like an empty success, a wrong one is refused."""
-    raw = {"Authorization": f"Token {extrawest.token}"}
-    looks_empty = httpx.get(extrawest.versions_url, headers=raw)
+    looks_empty = httpx.get(extrawest.versions_url, headers=raw(extrawest.token))
     assert looks_empty.status_code == 200
     assert looks_empty.json()["status_code"] == 3000
     assert looks_empty.json()["data"] == []
-    wrong = authorization("wrong")
+    wrong = encoded("wrong")
     assert httpx.get(extrawest.versions_url, headers=wrong).status_code == 401
     assert httpx.get(extrawest.tokens_url, headers=wrong).status_code == 403
     assert httpx.get(extrawest.tokens_url).status_code == 403
@@ -279,23 +241,54 @@ def test_body_faults(extrawest: ExtrawestServer, client: httpx.Client) -> None:
     assert len(client.get(url).json()["data"]) == 2
 
 
-def test_handshake(extrawest: ExtrawestServer, extrawest_python: Path) -> None:
-    """Credentials POST and PUT call back, and the token they were sent with dies."""
-    role = {"role": "CPO", "country_code": "SE", "party_id": "ABC"}
-    roles = [role | {"business_details": {"name": "CPO"}}]
-    # Any OCPI party can be called back: here a second server plays the CPO.
-    with ExtrawestServer(extrawest_python) as caller:
-        offer = {"token": caller.token, "url": caller.versions_url, "roles": roles}
-        secrets = [extrawest.registration_token]
-        for method in ("POST", "PUT"):
-            headers = authorization(secrets[-1])
-            url = extrawest.credentials_url
-            answer = httpx.request(method, url, json=offer, headers=headers)
-            secrets.append(answer.json()["data"]["token"])
-        paths = [one.path for one in caller.requests()]
-        assert paths == ["/ocpi/versions", "/ocpi/2.2.1/details"] * 2
-        statuses = [
-            httpx.get(extrawest.versions_url, headers=authorization(one)).status_code
-            for one in secrets
-        ]
-        assert statuses == [401, 401, 200]
+def test_repairs_are_permanent_and_silent(
+    extrawest_python: Path, client: httpx.Client
+) -> None:
+    """Started with repairs, Link and Location are right and no fault is noted."""
+    repairs: tuple[Repair, ...] = ("repair_link", "repair_location")
+    with ExtrawestServer(extrawest_python, page_cap=1, repairs=repairs) as server:
+        server.set_tokens([make_token("04AA"), make_token("04BB")])
+        server.forget()
+        first = client.get(server.tokens_url)
+        last = client.get(first.links["next"]["url"])
+        assert [one["uid"] for one in last.json()["data"]] == ["04bb"]
+        location = client.post(server.cdrs_url, json=make_cdr()).headers["Location"]
+        assert client.get(location).json()["data"][0]["id"] == "c-1"
+        # A redirect is no new CDR.
+        redirect = client.post(server.cdrs_url.removesuffix("/"), json=make_cdr())
+        assert redirect.headers["Location"] == server.cdrs_url
+        assert [one.faults for one in server.requests()] == [[]] * 5
+
+
+def test_cdrs_are_kept_as_sent(
+    extrawest: ExtrawestServer, client: httpx.Client
+) -> None:
+    """A CDR is answered 200 even twice, at a Location that is not there."""
+    first, second = make_cdr(), make_cdr(remark="again")
+    answer = client.post(extrawest.cdrs_url, json=first)
+    assert (answer.status_code, answer.json()["status_code"]) == (200, 1000)
+    # The server knows no evse_uid.
+    assert "evse_uid" not in answer.json()["data"][0]["cdr_location"]
+    assert client.post(extrawest.cdrs_url, json=second).status_code == 200
+    assert extrawest.cdrs() == [first, second]
+    location = answer.headers["Location"]
+    assert location.endswith("/emsp/VersionNumber.v_2_2_1/ModuleID.cdrs/c-1")
+    assert location.startswith("https://")
+    assert client.get(location.replace("https", "http")).status_code == 404
+    found = client.get(f"{extrawest.cdrs_url}C-1").json()["data"]
+    assert [one["remark"] for one in found] == ["again"]
+    assert client.get(f"{extrawest.cdrs_url}C-9").status_code == 404
+
+
+def test_a_patch_replaces_the_periods(
+    extrawest: ExtrawestServer, client: httpx.Client
+) -> None:
+    """Periods are not appended, last_updated may be missing, 0 is a change."""
+    url = extrawest.sessions_url + SESSION
+    assert client.patch(url, json={"kwh": 1}).status_code == 404
+    client.put(url, json=make_session(kwh=3))
+    for start in (NOON, ONE):
+        client.patch(url, json={"charging_periods": [make_period(start)], "kwh": 0})
+    (session,) = client.get(url).json()["data"]
+    assert [one["start_date_time"] for one in session["charging_periods"]] == [ONE]
+    assert session["kwh"] == 0

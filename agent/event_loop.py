@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 from typing import Any, Final
 
 LOOK_UPS_AT_MOST: Final = 16
+#: How long a thread that stores a page of tokens may keep the interpreter to itself
+#: while a card is to be looked up; Python's own choice is ten times as long.
+TURN_S: Final = 0.0005
 
 _Found = list[Any] | Exception
 
@@ -21,6 +25,10 @@ class StationLoop(asyncio.SelectorEventLoop):
     """
 
     _looking_up = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        sys.setswitchinterval(TURN_S)
 
     async def getaddrinfo(  # noqa: PLR0913 - the base class's own
         self,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from agent.domain.uid import Uid
+from agent.event_loop import StationLoop
 from agent.ocpi.sync import Synchronizer
 from benchmarks.lists import UPSTREAM, build_whitelist
 from benchmarks.synchronisation import (
@@ -204,7 +205,8 @@ def _uid(number: int) -> Uid:
 def main(directory: str, size: str, versions_url: str, credentials_token: str) -> None:
     """Synchronise once and print what was measured, for `measure`."""
     run = _run(Path(directory), int(size), versions_url, credentials_token)
-    print(msgspec.json.encode(asyncio.run(run)).decode())
+    with asyncio.Runner(loop_factory=StationLoop) as runner:
+        print(msgspec.json.encode(runner.run(run)).decode())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -40,9 +39,6 @@ _LOGGER = logging.getLogger(__name__)
 # nothing and finds those that were late.
 OVERLAP: Final = timedelta(minutes=5)
 MAX_SHRINK_PERCENT: Final = 50
-# How long the thread that stores a page may keep the interpreter to itself while a card
-# is to be looked up; Python's own choice is ten times as long.
-_TURN_S: Final = 0.0005
 _SHOWN_PROBLEMS: Final = 5
 _UPSTREAM_ERRORS: Final = (
     TransientUpstreamError,
@@ -103,7 +99,6 @@ class Synchronizer:
         takes the list however short it is. Raise HeldBackError for a full list that is
         too short to be believed; what has changed is taken all the same.
         """
-        sys.setswitchinterval(_TURN_S)
         async with self._running:
             origin = await self._source.origin()
             state = await asyncio.to_thread(self._whitelist.sync_state, self._upstream)

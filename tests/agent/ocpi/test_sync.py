@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -629,17 +628,6 @@ def test_progress_is_told_page_by_page(whitelist: Whitelist) -> None:
     synchronize(whitelist, source, full=True, progress=steps)
 
     assert steps == [Progress("cpo", 2, 3), Progress("cpo", 3, None)]
-
-
-def test_a_card_need_not_wait_for_a_page(whitelist: Whitelist) -> None:
-    """The thread that stores a page hands the interpreter over ten times as often."""
-    before = sys.getswitchinterval()
-    try:
-        sys.setswitchinterval(0.005)
-        synchronize(whitelist, ScriptedSource([token("A")]))
-        assert sys.getswitchinterval() <= 0.001
-    finally:
-        sys.setswitchinterval(before)
 
 
 def test_one_run_at_a_time(whitelist: Whitelist) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.ocpi.memory import Registration
-    from tests.interop.extrawest import ExtrawestServer
     from tests.interop.process import ServerProcess
 
 T = TypeVar("T")
@@ -102,9 +101,3 @@ class ReachableSide(AgentSide):
                 serving.cancel()
                 with suppress(asyncio.CancelledError):
                     await serving
-
-
-def the_station(server: ExtrawestServer) -> Any:  # noqa: ANN401 - a Registration of theirs
-    """Return the only party that has registered with the server."""
-    (station,) = server.registrations()
-    return station

@@ -100,7 +100,7 @@ def after_a_page(do: Callable[[], None]) -> Callable[[Progress], None]:
 # ---- at the first page --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", ["2.1.1"])
 @pytest.mark.parametrize("fault", list(PASSING))
 def test_trouble_that_passes(
     server: ExtrawestServer, agent: AgentSide, fault: str

@@ -74,7 +74,8 @@ class Commands:
             "station": parts.config.station.location_id,
             "online": parts.config.authorization.online,
             "offline": parts.config.authorization.offline,
-            "healthy": all(item.ok for item in parts.health.conditions()),
+            "healthy": not refused
+            and all(item.ok for item in parts.health.conditions()),
             "parts": [
                 {
                     "part": item.part,

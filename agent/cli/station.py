@@ -83,7 +83,10 @@ def _print_status(facts: dict[str, Any]) -> None:
             f"synchronised {upstream['synchronized_at'] or 'never'}"
         )
     outbox = facts["outbox"]
-    click.echo(f"outbox: {outbox['waiting']} waiting, {outbox['refused']} refused")
+    advice = "; see: rfid-agent outbox list" if outbox["refused"] else ""
+    click.echo(
+        f"outbox: {outbox['waiting']} waiting, {outbox['refused']} refused{advice}"
+    )
 
 
 @click.command()

@@ -1,0 +1,1 @@
+"""The agent in both roles of a handshake with extrawest_ocpi."""

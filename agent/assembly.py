@@ -200,7 +200,12 @@ class Assembly:
         for reader in config.readers:
             driver = registry.load_driver(registry.READERS, reader.reader.driver)
             self.readers[reader.name] = ReaderPort(
-                reader.name, driver(reader.reader.options), desk, post, self.health
+                reader.name,
+                driver(reader.reader.options),
+                desk,
+                post,
+                self.health,
+                transform=reader.transform,
             )
             driver = registry.load_driver(registry.INDICATORS, reader.indicator.driver)
             self.indicators[reader.name] = IndicatorPort(

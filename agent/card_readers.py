@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
+from agent.domain.transforms import NOTHING, UidTransform
 from agent.domain.uid import Technology, Uid, aliases_of
 from agent.errors import STORE_ERRORS, StoreCorruptError
 from agent.supervisor import supervise
@@ -116,25 +117,41 @@ class CardDesk:
         )
 
 
-class ReaderPort:
-    """One reader: keeps its driver open and posts what it sees."""
+class SeenCard(NamedTuple):
+    """A card as the reader gives it, and what its transform makes of that."""
 
-    def __init__(
+    reader: str
+    raw: bytes
+    read_as: Technology
+    uid: Uid | None
+    technology: Technology
+
+
+class ReaderPort:
+    """One reader: keeps its driver open and posts what it sees.
+
+    `transform` undoes what the reader does to card numbers.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of, and whom it tells
         self,
         name: str,
         driver: Reader,
         desk: CardDesk,
         post: Callable[[Input], None],
         health: Health,
+        *,
+        transform: UidTransform = NOTHING,
     ) -> None:
         self.name = name
         self.driver = driver
+        self._transform = transform
         self._desk = desk
         self._post = post
         self._health = health
         self._part = f"reader {name}"
-        #: Hears of every card as it reads, number included; for `rfid-agent readers`.
-        self.on_card: Callable[[str, Uid, Technology], None] | None = None
+        #: Hears of every card, number included; for `rfid-agent readers`.
+        self.on_card: Callable[[SeenCard], None] | None = None
 
     async def run(self) -> None:
         """Read cards until cancelled."""
@@ -151,20 +168,30 @@ class ReaderPort:
         self._post(CardLifted(self.name, INJECTED_SLOT))
         return tapped
 
+    def _on_arrived(self, event: reader_events.CardArrived) -> None:
+        read_as = Technology(event.technology.value)
+        technology = self._transform.technology_of(read_as)
+        uid = None
+        try:
+            uid = Uid.from_bytes(self._transform.apply(event.uid))
+        except ValueError as err:
+            _LOGGER.warning("reader %s: unreadable card: %s", self.name, err)
+        if self.on_card is not None:
+            self.on_card(SeenCard(self.name, event.uid, read_as, uid, technology))
+        if uid is None:
+            self._post(self._desk.unread(self.name))
+            return
+        self._post(
+            self._desk.tap(self.name, event.slot, uid, technology, lying=event.lying)
+        )
+
     def _on_down(self, reason: str) -> None:
         self._health.bad(self._part, reason)
 
     def _on_event(self, event: ReaderEvent) -> None:
         match event:
             case reader_events.CardArrived():
-                uid = Uid.from_bytes(event.uid)
-                technology = Technology(event.technology.value)
-                if self.on_card is not None:
-                    self.on_card(self.name, uid, technology)
-                tapped = self._desk.tap(
-                    self.name, event.slot, uid, technology, lying=event.lying
-                )
-                self._post(tapped)
+                self._on_arrived(event)
             case reader_events.CardUnreadable(reason):
                 _LOGGER.warning("reader %s: unreadable card: %s", self.name, reason)
                 self._post(self._desk.unread(self.name))

@@ -13,6 +13,7 @@ from agent.control import CommandError, Progress
 from agent.descriptions import (
     describe_card,
     describe_evse,
+    describe_spellings,
     describe_upstream,
     describe_whitelist,
 )
@@ -22,7 +23,6 @@ from agent.domain.messages import Context, Withdraw
 from agent.domain.outcomes import StopReason
 from agent.domain.uid import (
     Alias,
-    Technology,
     Uid,
     aliases_of,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from agent.assembly import Assembly
-    from agent.card_readers import ReaderPort
+    from agent.card_readers import ReaderPort, SeenCard
     from agent.control import Command
     from agent.domain.instant import Instant
     from agent.ocpi import sync
@@ -53,6 +53,7 @@ class Commands:
             "status": self.status,
             "readers": self.readers,
             "next-card": self.next_card,
+            "identify": self.identify,
             "tap": self.tap,
             "explain": self.explain,
             "withdraw": self.withdraw,
@@ -112,18 +113,26 @@ class Commands:
 
     async def next_card(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Wait for a card and say how it reads; it is an ordinary tap as well."""
-        loop = asyncio.get_running_loop()
-        seen: asyncio.Future[dict[str, Any]] = loop.create_future()
+        yield describe_card(await self._see_card(request))
 
-        def hear(reader: str, uid: Uid, technology: Technology) -> None:
+    async def identify(self, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """Wait for a card and show every spelling that a list may have it under."""
+        seen = await self._see_card(request)
+        yield await asyncio.to_thread(describe_spellings, seen, self._parts.whitelist)
+
+    async def _see_card(self, request: dict[str, Any]) -> SeenCard:
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Future[SeenCard] = loop.create_future()
+
+        def hear(card: SeenCard) -> None:
             if not seen.done():
-                seen.set_result(describe_card(reader, uid, technology))
+                seen.set_result(card)
 
         ports = self._ports(request)
         for port in ports:
             port.on_card = hear
         try:
-            yield await seen
+            return await seen
         finally:
             for port in ports:
                 port.on_card = None

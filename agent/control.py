@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 SOCKET = "control.sock"
 MAX_LINE_BYTES = 64 * 1024
-ENDLESS = ("watch", "next-card")
+ENDLESS = ("watch", "next-card", "identify")
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of socket(7)
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from agent.domain.instant import ocpi_datetime
-from agent.domain.uid import Technology, Uid, UidProblem, find_problem
+from agent.domain.transforms import CANDIDATES, NOTHING, UidTransform
+from agent.domain.uid import (
+    Alias,
+    Technology,
+    Uid,
+    UidProblem,
+    aliases_of,
+    find_problem,
+)
 from agent.registrations import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from agent.card_readers import SeenCard
     from agent.domain.station import Evse
     from agent.store.whitelist import Whitelist
     from agent.upstreams import UpstreamPort
@@ -74,20 +85,72 @@ def describe_evse(evse: Evse) -> dict[str, Any]:
     }
 
 
-def describe_card(reader: str, uid: Uid, technology: Technology) -> dict[str, Any]:
+def describe_card(seen: SeenCard) -> dict[str, Any]:
     """Show a card as it reads, for the installer who holds it."""
-    problem = find_problem(uid, technology)
-    pairs = [uid.value[index : index + 2] for index in range(0, len(uid.value), 2)]
+    uid = seen.uid or Uid("")
+    return {
+        "reader": seen.reader,
+        "technology": seen.technology.value,
+        "uid": uid.value,
+        "reversed": bytes.fromhex(uid.value)[::-1].hex().upper(),
+        "decimal": str(int(uid.value, 16)) if uid.value else "",
+        "problem": _explain_problem(uid, seen.technology),
+    }
+
+
+def describe_spellings(seen: SeenCard, whitelist: Whitelist) -> dict[str, Any]:
+    """Show what a card could be called, and which of it is listed.
+
+    `configuration` is the line to write for a reader that gives it this way.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for name, transform in CANDIDATES.items():
+        try:
+            uid = Uid.from_bytes(transform.apply(seen.raw))
+        except ValueError:
+            continue
+        technology = transform.technology_of(seen.read_as)
+        if transform is not NOTHING and find_problem(uid, technology):
+            continue
+        row = {
+            "spelling": name,
+            "uid": uid.value,
+            "listed": bool(whitelist.find(uid)),
+            "configuration": _write_transform(transform),
+            "problem": _explain_problem(uid, technology),
+        }
+        rows.setdefault(uid.value, row)
+    for kind in Alias:
+        for uid in aliases_of(Uid.from_bytes(seen.raw), [kind]):
+            if uid.value not in rows and whitelist.find(uid):
+                rows[uid.value] = {
+                    "spelling": f"{kind.value}, in the list",
+                    "uid": uid.value,
+                    "listed": True,
+                    "configuration": f'[authorization] also_match = ["{kind.value}"]',
+                    "problem": "",
+                }
+    return {
+        "reader": seen.reader,
+        "technology": seen.read_as.value,
+        "spellings": list(rows.values()),
+    }
+
+
+def _write_transform(transform: UidTransform) -> str:
+    """Write the line of the reader's table, nothing for nothing."""
+    keys = [
+        f"{name} = {msgspec.json.encode(value).decode()}"
+        for name, value in msgspec.structs.asdict(transform).items()
+        if value != getattr(NOTHING, name)
+    ]
+    return f"uid = {{ {', '.join(keys)} }}" if keys else ""
+
+
+def _explain_problem(uid: Uid, technology: Technology) -> str:
     advice = {
         UidProblem.RANDOM: "a random number (a phone): it can never be authorized",
         UidProblem.WRONG_LENGTH: "no card has a number of this length",
         None: "",
     }
-    return {
-        "reader": reader,
-        "technology": technology.value,
-        "uid": uid.value,
-        "reversed": "".join(reversed(pairs)),
-        "decimal": str(int(uid.value, 16)) if uid.value else "",
-        "problem": advice[problem],
-    }
+    return advice[find_problem(uid, technology)]

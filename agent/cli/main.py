@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from agent.cli import (
+    doctor,
     explain,
+    readers,
     registration,
     reports,
     service,
@@ -69,11 +71,12 @@ for command in (
     service.demo,
     service.check_config,
     service.completion,
+    doctor.doctor,
     station.status,
     station.tap,
     station.withdraw,
     explain.explain,
-    station.readers,
+    readers.readers,
     whitelist.sync,
     whitelist.tokens,
     registration.register,

@@ -1,4 +1,4 @@
-"""Commands about the station: status, tap, readers."""
+"""Commands about the station: status, tap, withdraw."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.client import UnreachableError, ask
+from agent.cli.client import ask
 from agent.cli.options import config_option, json_option, load
 from agent.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config import Config
 
 _GOOD_OUTCOMES = ("started", "granted", "stopped", "withdrawn")
 
@@ -136,71 +135,3 @@ def withdraw(  # noqa: PLR0913 - one parameter per option
             f"grants; stopped: {found['sessions']} sessions"
         )
     sys.exit(0 if any(found.values()) else 1)
-
-
-@click.command()
-@click.option("--reader", help="Only this reader.")
-@click.option(
-    "--next",
-    "wait",
-    is_flag=True,
-    help="Wait for a card and show its number, in both byte orders and in decimal.",
-)
-@config_option
-@json_option
-def readers(
-    reader: str | None, config_path: Path, *, wait: bool, as_json: bool
-) -> None:
-    """Show the readers, and with --next what the next card reads as.
-
-    The card is tapped for real: hold one that may start a session, or none.
-    """
-    config = load(config_path)
-    if wait:
-        if not as_json:
-            click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
-        card = ask(config.station.state_dir, "next-card", reader=reader)
-        _print_card(card, as_json=as_json)
-        return
-    rows = _list_readers(config)
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("reader", "driver", "EVSEs", "state", "detail"),
-        [
-            (
-                row["name"],
-                row["driver"],
-                " ".join(row["evses"]),
-                "up" if row["up"] else "DOWN",
-                row["detail"],
-            )
-            for row in rows
-        ],
-        "no reader is configured",
-    )
-
-
-def _list_readers(config: Config) -> list[dict[str, Any]]:
-    """Ask the daemon, and without one look what is attached."""
-    try:
-        rows: list[dict[str, Any]] = ask(config.station.state_dir, "readers")
-    except UnreachableError as err:
-        click.echo(f"{err}; this is what is attached:", err=True)
-        from drivers.readers.pcsc import list_readers  # noqa: PLC0415 - start-up time
-
-        return [
-            {"name": name, "driver": "pcsc", "evses": [], "up": True, "detail": ""}
-            for name in list_readers()
-        ]
-    return rows
-
-
-def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(card)
-        return
-    for key in ("reader", "technology", "uid", "reversed", "decimal", "problem"):
-        if card[key]:
-            click.echo(f"{key + ':':12} {card[key]}")

@@ -22,6 +22,7 @@ from agent.domain.places import Connector, Place
 from agent.domain.policy import Modes
 from agent.domain.settings import Owner, Settings
 from agent.domain.tariffs import Tariff
+from agent.domain.transforms import NOTHING, UidTransform
 
 
 class DriverTable(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,7 @@ class Reader(Struct, frozen=True, kw_only=True):
     """A reader with its driver's table read; `evses` are uids in order."""
 
     name: str
+    transform: UidTransform = NOTHING
     evses: tuple[str, ...]
     reader: DriverTable
     indicator: DriverTable

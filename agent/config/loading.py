@@ -160,8 +160,19 @@ class _Loader:
                 continue
             evses = tuple(evse_uids if read.evses is None else read.evses)
             readers.append(
-                Reader(name=read.name, evses=evses, reader=reader, indicator=indicator)
+                Reader(
+                    name=read.name,
+                    evses=evses,
+                    transform=read.uid,
+                    reader=reader,
+                    indicator=indicator,
+                )
             )
+            if read.uid.may_collide:
+                self._secrets.notes.append(
+                    f"{place} uid: what is cut off told cards apart: two of them may "
+                    "be taken for one"
+                )
         return readers
 
     def _check_evses(

@@ -31,6 +31,7 @@ from agent.config.types import (  # noqa: TC001 - msgspec reads them
     PartyName,
     Text45,
     Text100,
+    Transform,
     Url,
     Watts,
 )
@@ -40,6 +41,7 @@ from agent.domain.places import (  # noqa: TC001 - msgspec reads them
 )
 from agent.domain.policy import OfflineMode, OnlineMode
 from agent.domain.settings import MAX_POWER_W, LateRefusal, Select
+from agent.domain.transforms import NOTHING
 from agent.domain.uid import Alias  # noqa: TC001 - msgspec reads it
 
 
@@ -163,4 +165,5 @@ class ReaderConfig(Struct, frozen=True, kw_only=True):
 
     name: Name
     evses: list[str] | None = None
+    uid: Transform = NOTHING
     indicator: Indicator = field(default_factory=lambda: {"driver": "none"})

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from agent.domain.transforms import UidTransform
+
 CountryCode = Annotated[
     str, Meta(pattern="^[A-Z]{2}\\Z", description='two capital letters, like "SE"')
 ]
@@ -112,6 +114,13 @@ Charger = Annotated[
 ]
 Indicator = Annotated[
     dict[str, Any], Meta(description='a table such as { driver = "none" }')
+]
+Transform = Annotated[
+    UidTransform,
+    Meta(
+        description="a table of strip, decimal_bytes, reverse, cut, keep, pad and "
+        "technology, such as { reverse = true }"
+    ),
 ]
 #: Never shown, since people put the secret itself there.
 Secret = Annotated[

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
+
+    from drivers.findings import Finding
 
 
 class Vehicle(StrEnum):
@@ -114,3 +116,10 @@ class Charger(ABC):
         The result is the energy register in Wh, read after energy went off; None
         without a meter.
         """
+
+    def check(self) -> Iterable[Finding]:
+        """Look at what this driver needs, without disturbing the device; may block.
+
+        Each finding names a cause that a person can do something about.
+        """
+        return ()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from drivers.findings import Finding
 
 
 class Signal(StrEnum):
@@ -28,3 +33,10 @@ class Indicator(ABC):
     @abstractmethod
     async def show(self, signal: Signal) -> None:
         """Show the signal until the next one; raise DriverError if it cannot."""
+
+    def check(self) -> Iterable[Finding]:
+        """Look at what this driver needs, without disturbing the device; may block.
+
+        Each finding names a cause that a person can do something about.
+        """
+        return ()

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
+
+    from drivers.findings import Finding
 
 
 class Technology(StrEnum):
@@ -95,3 +97,10 @@ class Reader(ABC):
     def alive_at(self) -> float | None:
         """Monotonic seconds of the last proof of life, None if no thread can hang."""
         return None
+
+    def check(self) -> Iterable[Finding]:
+        """Look at what this driver needs, without disturbing the device; may block.
+
+        Each finding names a cause that a person can do something about.
+        """
+        return ()

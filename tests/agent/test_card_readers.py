@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.card_readers import INJECTED_SLOT, LOOK_UP, CardDesk, ReaderPort
+from agent.card_readers import INJECTED_SLOT, LOOK_UP, CardDesk, ReaderPort, SeenCard
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
 from agent.domain.uid import Alias, Technology, Uid
 from agent.errors import StoreBusyError, StoreCorruptError, StoreFailedError
@@ -251,11 +251,12 @@ def test_a_typed_card_is_an_ordinary_tap(uid: Uid, technology: Technology) -> No
 def test_whoever_listens_hears_every_card() -> None:
     """`rfid-agent readers` sees a card as it reads; the tap happens all the same."""
     bench = Bench(arrived("A"))
-    heard: list[tuple[str, Uid, Technology]] = []
-    bench.port.on_card = lambda *card: heard.append(card)
+    heard: list[SeenCard] = []
+    bench.port.on_card = heard.append
+    card, kind = uid_of("A"), Technology.ISO14443
 
     assert bench.read() == [tapped("A")]
-    assert heard == [("front", uid_of("A"), Technology.ISO14443)]
+    assert heard == [SeenCard("front", bytes.fromhex(card.value), kind, card, kind)]
 
 
 def test_a_card_that_lay_there_is_told_from_one_that_came() -> None:

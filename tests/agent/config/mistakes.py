@@ -192,7 +192,7 @@ TABLE: list[tuple[str, str, str, int | None, tuple[str, ...]]] = [
         'charger = { driver = "simulated", control = "e1.ctl"',
         'charger = { control = "e1.ctl"',
         14,
-        ('charger.driver: missing; expected "simulated"',),
+        ("charger.driver: missing; expected ", '"simulated"'),
     ),
     (
         "unknown option",

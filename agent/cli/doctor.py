@@ -1,0 +1,81 @@
+"""The command that looks at everything and names causes: doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.client import UnreachableError, ask
+from agent.cli.options import config_option, json_option, load
+from agent.cli.output import print_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config import Config
+    from drivers.findings import Finding
+
+
+@click.command()
+@config_option
+@json_option
+def doctor(config_path: Path, *, as_json: bool) -> None:
+    """Look at everything the station needs; exit 1 if something is wrong.
+
+    Run it as the agent's user or as root. It disturbs no device that is in use.
+    """
+    config = load(config_path)
+    findings = asyncio.run(_collect(config, as_json=as_json))
+    if as_json:
+        print_json(
+            [
+                {"what": one.what, "ok": one.ok, "problem": one.problem}
+                for one in findings
+            ]
+        )
+    wrong = [one for one in findings if not one.ok]
+    if not as_json:
+        click.echo(f"{len(wrong)} problems" if wrong else "nothing is wrong")
+    sys.exit(1 if wrong else 0)
+
+
+async def _collect(config: Config, *, as_json: bool) -> list[Finding]:
+    from agent.doctor import examine  # noqa: PLC0415 - start-up time
+
+    findings = []
+
+    def note(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
+
+    async for finding in examine(config):
+        note(finding)
+    for finding in _look_at_daemon(config):
+        note(finding)
+    return findings
+
+
+def _look_at_daemon(config: Config) -> list[Finding]:
+    """Repeat what the running agent complains about."""
+    from drivers.findings import Finding  # noqa: PLC0415 - start-up time
+
+    try:
+        facts = ask(config.station.state_dir, "status")
+    except UnreachableError as err:
+        return [Finding("running agent", str(err))]
+    return [Finding("running agent")] + [
+        Finding(f"running agent: {item['part']}", item["detail"] or "down")
+        for item in facts["parts"]
+        if not item["ok"]
+    ]
+
+
+def _print(finding: Finding) -> None:
+    if finding.ok:
+        click.echo(f"ok   {finding.what}")
+    else:
+        click.echo(f"BAD  {finding.what}: {finding.problem}")

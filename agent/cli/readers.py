@@ -1,0 +1,132 @@
+"""Commands about card readers: what is there, and how a card reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.client import UnreachableError, ask
+from agent.cli.options import config_option, json_option, load
+from agent.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config import Config
+
+_reader_option = click.option("--reader", help="Only this reader.")
+
+
+@click.group(invoke_without_command=True)
+@_reader_option
+@click.option(
+    "--next",
+    "wait",
+    is_flag=True,
+    help="Wait for a card and show its number, in both byte orders and in decimal.",
+)
+@config_option
+@json_option
+@click.pass_context
+def readers(
+    context: click.Context,
+    reader: str | None,
+    config_path: Path,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Show the readers, and with --next what the next card reads as.
+
+    The card is tapped for real: hold one that may start a session, or none.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    config = load(config_path)
+    if wait:
+        card = _wait_for_card(config, "next-card", reader, as_json=as_json)
+        _print_card(card, as_json=as_json)
+        return
+    rows = _list_readers(config)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("reader", "driver", "EVSEs", "state", "detail"),
+        [
+            (
+                row["name"],
+                row["driver"],
+                " ".join(row["evses"]),
+                "up" if row["up"] else "DOWN",
+                row["detail"],
+            )
+            for row in rows
+        ],
+        "no reader is configured",
+    )
+
+
+@readers.command()
+@_reader_option
+@config_option
+@json_option
+def identify(reader: str | None, config_path: Path, *, as_json: bool) -> None:
+    """Show every spelling of the next card, which is listed, and what to configure.
+
+    The card is tapped for real, under the spelling that is configured now.
+    """
+    config = load(config_path)
+    found = _wait_for_card(config, "identify", reader, as_json=as_json)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"reader {found['reader']}, read as {found['technology']}")
+    print_table(
+        ("spelling", "number", "listed", "to configure", "problem"),
+        [
+            (
+                row["spelling"],
+                row["uid"],
+                "yes" if row["listed"] else "-",
+                row["configuration"],
+                row["problem"],
+            )
+            for row in found["spellings"]
+        ],
+        "nothing was read",
+    )
+
+
+def _wait_for_card(
+    config: Config, command: str, reader: str | None, *, as_json: bool
+) -> dict[str, Any]:
+    if not as_json:
+        click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
+    seen: dict[str, Any] = ask(config.station.state_dir, command, reader=reader)
+    return seen
+
+
+def _list_readers(config: Config) -> list[dict[str, Any]]:
+    """Ask the daemon, and without one look what is attached."""
+    try:
+        rows: list[dict[str, Any]] = ask(config.station.state_dir, "readers")
+    except UnreachableError as err:
+        click.echo(f"{err}; this is what is attached:", err=True)
+        from drivers.readers.pcsc import list_readers  # noqa: PLC0415 - start-up time
+
+        return [
+            {"name": name, "driver": "pcsc", "evses": [], "up": True, "detail": ""}
+            for name in list_readers()
+        ]
+    return rows
+
+
+def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(card)
+        return
+    for key in ("reader", "technology", "uid", "reversed", "decimal", "problem"):
+        if card[key]:
+            click.echo(f"{key + ':':12} {card[key]}")

@@ -1,0 +1,145 @@
+"""A look at everything the station needs, each finding with its remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent import registry
+from agent.clock import SystemClock
+from agent.connections import connect
+from agent.errors import AgentError
+from agent.service import credentials_directory
+from agent.store import database
+from agent.store.journal import FILE as JOURNAL_FILE
+from agent.store.keys import load_key
+from agent.store.whitelist import LINK
+from drivers.errors import DriverError
+from drivers.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from agent.config import Config, DriverTable
+
+_MIB: Final = 2**20
+_ROOM_MIB: Final = 64  # A big list is built beside the one in force
+_THROTTLED: Final = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_UNDER_VOLTAGE: Final = 0x1
+_UNDER_VOLTAGE_SINCE_BOOT: Final = 0x10000
+
+
+async def examine(config: Config) -> AsyncIterator[Finding]:
+    """Look at the machine, the files, the drivers and the backends, in this order."""
+    for finding in _look_here(config):
+        yield finding
+    async for finding in _look_at_backends(config):
+        yield finding
+
+
+def _look_here(config: Config) -> Iterator[Finding]:
+    yield Finding(f"configuration {config.path}")
+    yield from (Finding("configuration", note) for note in config.notes)
+    yield _look_at_clock()
+    yield from _look_at_power()
+    yield from _look_at_state(config.station.state_dir)
+    for name, group, table in _drivers(config):
+        yield from _look_at_driver(name, group, table)
+
+
+def _look_at_clock() -> Finding:
+    if SystemClock().now().synchronized:
+        return Finding("clock")
+    return Finding(
+        "clock", "is not synchronized; see: timedatectl timesync-status, or a firewall"
+    )
+
+
+def _look_at_power() -> Iterator[Finding]:
+    """A Raspberry Pi tells when its supply is too weak; readers fail then first."""
+    try:
+        flags = int(_THROTTLED.read_text(encoding="ascii"), 16)
+    except (OSError, ValueError):
+        return
+    if flags & (_UNDER_VOLTAGE | _UNDER_VOLTAGE_SINCE_BOOT):
+        when = "now" if flags & _UNDER_VOLTAGE else "since the last boot"
+        yield Finding(
+            "power supply", f"was too weak {when}; use a better one, or a powered hub"
+        )
+    else:
+        yield Finding("power supply")
+
+
+def _look_at_state(state_dir: Path) -> Iterator[Finding]:
+    what = f"state directory {state_dir}"
+    if not state_dir.is_dir():
+        yield Finding(what, "is not there; the service makes it at its first start")
+        return
+    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(what, "cannot be written; run this as the agent's user, or root")
+        return
+    free_mib = shutil.disk_usage(state_dir).free // _MIB
+    if free_mib < _ROOM_MIB:
+        yield Finding(what, f"has {free_mib} MiB left; make room for {_ROOM_MIB} MiB")
+    else:
+        yield Finding(f"{what}, {free_mib} MiB free")
+    try:
+        load_key(state_dir, credentials_directory())
+        yield Finding("key of the card numbers")
+    except (AgentError, OSError) as err:
+        yield Finding("key of the card numbers", str(err))
+    for name in (JOURNAL_FILE, LINK):
+        yield _look_at_database(state_dir / name)
+
+
+def _look_at_database(path: Path) -> Finding:
+    what = f"database {path.name}"
+    if not path.exists():
+        return Finding(f"{what}, not begun yet")
+    try:
+        with closing(database.connect(path, read_only=True)) as connection:
+            database.check(connection, path)
+    except AgentError as err:
+        return Finding(what, str(err))
+    return Finding(what)
+
+
+def _drivers(config: Config) -> Iterator[tuple[str, str, DriverTable]]:
+    for evse in config.evses:
+        yield f"charger of {evse.uid}", registry.CHARGERS, evse.charger
+    for reader in config.readers:
+        yield f"reader {reader.name}", registry.READERS, reader.reader
+        yield f"indicator of {reader.name}", registry.INDICATORS, reader.indicator
+
+
+def _look_at_driver(name: str, group: str, table: DriverTable) -> Iterator[Finding]:
+    """Ask the driver; one that looks at nothing is fine as far as anybody knows."""
+    what = f"{name} ({table.driver})"
+    try:
+        findings = list(
+            registry.load_driver(group, table.driver)(table.options).check()
+        )
+    except (AgentError, DriverError, OSError) as err:
+        yield Finding(what, str(err))
+        return
+    if not findings:
+        yield Finding(what)
+    for finding in findings:
+        yield Finding(f"{what}: {finding.what}", finding.problem)
+
+
+async def _look_at_backends(config: Config) -> AsyncIterator[Finding]:
+    for upstream in config.upstreams:
+        what = f"upstream {upstream.config.name}"
+        try:
+            connection = connect(config, upstream)
+            try:
+                for line in await connection.check():
+                    yield Finding(f"{what}: {line}")
+            finally:
+                await connection.close()
+        except AgentError as err:
+            yield Finding(what, str(err))

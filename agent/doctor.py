@@ -46,6 +46,11 @@ def _look_here(config: Config) -> Iterator[Finding]:
     yield _look_at_clock()
     yield from _look_at_power()
     yield from _look_at_state(config.station.state_dir)
+    yield from look_at_drivers(config)
+
+
+def look_at_drivers(config: Config) -> Iterator[Finding]:
+    """Let every driver look for what it needs."""
     for name, group, table in _drivers(config):
         yield from _look_at_driver(name, group, table)
 

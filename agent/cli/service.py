@@ -11,7 +11,6 @@ import click
 
 from agent.cli.options import config_option, load
 from agent.errors import AgentError
-from drivers.errors import DriverError
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -67,7 +66,7 @@ def check_config(path: Path | None, config_path: Path, *, online: bool) -> None:
     for note in config.notes:
         click.echo(f"note: {note}")
     if online:
-        problems = [*asyncio.run(_check_upstreams(config)), *_check_readers(config)]
+        problems = [*asyncio.run(_check_upstreams(config)), *_check_drivers(config)]
         for problem in problems:
             click.echo(problem, err=True)
         if problems:
@@ -93,31 +92,16 @@ async def _check_upstreams(config: Config) -> list[str]:
     return problems
 
 
-def _check_readers(config: Config) -> list[str]:
-    """Look for the PC/SC readers that the configuration expects."""
-    from drivers.readers.pcsc import (  # noqa: PLC0415 - start-up time
-        list_readers,
-        matches,
-    )
+def _check_drivers(config: Config) -> list[str]:
+    """Let every driver look for what it needs; print what is there."""
+    from agent.doctor import look_at_drivers  # noqa: PLC0415 - start-up time
 
     problems = []
-    for reader in config.readers:
-        if reader.reader.driver != "pcsc":
-            continue
-        pattern = reader.reader.options.match
-        try:
-            attached = list_readers()
-        except DriverError as err:
-            problems.append(f"reader {reader.name}: {err}")
-            continue
-        matching = [name for name in attached if matches(name, pattern)]
-        for name in matching:
-            click.echo(f"reader {reader.name}: {name}")
-        if not matching:
-            problems.append(
-                f"reader {reader.name}: nothing attached matches {pattern!r}; "
-                f"attached: {', '.join(attached) or 'nothing'}"
-            )
+    for finding in look_at_drivers(config):
+        if finding.ok:
+            click.echo(finding.what)
+        else:
+            problems.append(f"{finding.what}: {finding.problem}")
     return problems
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from drivers.errors import DriverError
+from drivers.findings import Finding
 from drivers.readers.base import Reader, ReaderEvent
 from drivers.readers.pcsc_scard import Scard, list_readers
 from drivers.readers.pcsc_session import Session, matches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
 __all__ = ["PcscConfig", "PcscReader", "list_readers", "matches"]
 
@@ -58,6 +60,20 @@ class PcscReader(Reader):
         finally:
             self._session = None
             await session.close()
+
+    def check(self) -> Iterable[Finding]:
+        """Ask pcscd which readers are attached, and whether one of them is meant."""
+        pattern = self._config.match
+        try:
+            attached = list_readers()
+        except DriverError as err:
+            return [Finding("pcscd", str(err))]
+        matching = [name for name in attached if matches(name, pattern)]
+        if matching:
+            return [Finding(name) for name in matching]
+        there = ", ".join(attached) or "nothing"
+        problem = f"nothing attached matches {pattern!r}; attached: {there}"
+        return [Finding("pcscd"), Finding("PC/SC reader", problem)]
 
     def alive_at(self) -> float | None:
         """Monotonic seconds of the watcher's last round; one takes at most 5 s."""

@@ -1,0 +1,89 @@
+"""What doctor looks at, and that it names causes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import doctor
+from agent.config import load_config
+from tests.agent.config.station_file import GOOD, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drivers.findings import Finding
+
+
+def examine(path: Path) -> dict[str, str]:
+    """Collect the findings of a configuration file."""
+
+    async def collect() -> list[Finding]:
+        return [one async for one in doctor.examine(load_config(path))]
+
+    return {one.what: one.problem for one in asyncio.run(collect())}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Write a configuration whose backends are nowhere."""
+    nowhere = GOOD.replace("https://backend.example", "http://127.0.0.1:9")
+    nowhere = nowhere.replace("https://hub.example", "http://127.0.0.1:9")
+    return write(tmp_path, nowhere)
+
+
+def problem_of(found: dict[str, str], start: str) -> str:
+    """Return what is wrong with the one thing whose name begins like this."""
+    (problem,) = [text for what, text in found.items() if what.startswith(start)]
+    return problem
+
+
+def test_a_station_that_never_ran(path: Path) -> None:
+    """Its files are not there yet, its drivers are fine, its backends are silent."""
+    found = examine(path)
+    assert "first start" in problem_of(found, "state directory")
+    assert problem_of(found, "reader front (pipe)") == ""
+    assert problem_of(found, "charger of SE*ABC*E1 (simulated)") == ""
+    assert "127.0.0.1" in problem_of(found, "upstream cpo") or "refused" in problem_of(
+        found, "upstream cpo"
+    )
+
+
+def test_a_damaged_journal_is_named(path: Path) -> None:
+    """It is looked at, and left as it is."""
+    state = path.parent / "state"
+    state.mkdir()
+    (state / "journal.db").write_bytes(b"no database" * 1000)
+    found = examine(path)
+    assert "journal.db" in problem_of(found, "database journal.db")
+    assert (state / "journal.db").read_bytes() == b"no database" * 1000
+    assert problem_of(found, "database whitelist.db, not begun yet") == ""
+
+
+def test_a_full_disk_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is left, and what is needed."""
+    (path.parent / "state").mkdir()
+    usage = type("Usage", (), {"free": 5 * 2**20})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    assert "5 MiB left" in problem_of(examine(path), "state directory")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [("0x0", ""), ("0x50005", "too weak now"), ("0x50000", "since the last boot")],
+)
+def test_a_weak_power_supply_is_named(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    words: str,
+) -> None:
+    """A Raspberry Pi tells; elsewhere nothing is said."""
+    throttled = tmp_path / "throttled"
+    throttled.write_text(flags)
+    monkeypatch.setattr(doctor, "_THROTTLED", throttled)
+    problem = problem_of(examine(path), "power supply")
+    assert (words in problem) if words else not problem

@@ -106,7 +106,9 @@ def read_struct(
 ) -> T | None:
     """Read a table into a Struct or dataclass; None if anything in it is wrong.
 
-    Durations are texts like "2s"; relative paths are taken from `base_dir`.
+    Durations are texts like "2s"; relative paths are taken from `base_dir`. A field
+    that is a dataclass is a table, read in the same way. A dataclass may refuse its
+    values together, with a ValueError that names the key.
     """
     prefix = f"{place.key}." if place.key else ""
     known = _fields_of(cls)
@@ -116,17 +118,44 @@ def read_struct(
     values = {}
     for key, (kind, required) in known.items():
         if key in table:
-            try:
-                values[key] = _convert(table[key], kind, base_dir)
-            except ValueError as err:
-                secret = place.key in SECRET_KEYS or _extra(
-                    _without_none(kind), "secret"
-                )
-                value = ... if secret else table[key]
-                mistakes.add(place, prefix + key, str(err), value)
+            values[key] = _read_value(
+                table[key], kind, place, prefix + key, mistakes, base_dir=base_dir
+            )
         elif required:
             mistakes.add(place, prefix + key, f"missing; expected {_describe(kind)}")
-    return cls(**values) if len(mistakes.found) == before else None
+    if len(mistakes.found) > before:
+        return None
+    try:
+        return cls(**values)
+    except ValueError as err:
+        key, _, problem = str(err).partition(": ")
+        if key not in known:
+            key, problem = "", str(err)
+        mistakes.add(place, (prefix + key).removesuffix("."), problem)
+    return None
+
+
+def _read_value(  # noqa: PLR0913 - what read_struct knows
+    value: object,
+    kind: Any,  # noqa: ANN401 - any field type
+    place: Place,
+    key: str,
+    mistakes: Mistakes,
+    *,
+    base_dir: Path,
+) -> Any:  # noqa: ANN401 - of that type, or None after a mistake
+    kind = _without_none(kind)
+    inner = _bare(kind)
+    if isinstance(inner, type) and is_dataclass(inner) and isinstance(value, dict):
+        return read_struct(
+            inner, value, place._replace(key=key), mistakes, base_dir=base_dir
+        )
+    try:
+        return _convert(value, kind, base_dir)
+    except ValueError as err:
+        is_secret = place.key in SECRET_KEYS or _extra(kind, "secret")
+        mistakes.add(place, key, str(err), ... if is_secret else value)
+        return None
 
 
 def parse_duration(text: object) -> timedelta:

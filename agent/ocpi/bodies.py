@@ -112,8 +112,8 @@ def _declares_more(headers: httpx.Headers, max_bytes: int) -> bool:
 
 
 def _too_long(max_bytes: int) -> BodyError:
-    # A long number of bytes would be taken for a card's, and not be shown.
+    # Without its commas a long number would be taken for a card's, and not be shown.
     return BodyError(
-        f"expected at most {max_bytes / 1024:g} KiB, got more; "
+        f"expected at most {max_bytes:,} bytes, got more; "
         "ask the backend to send smaller pages"
     )

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def test_our_own_drivers_are_found_like_others() -> None:
     """By the entry points of this installation."""
-    assert registry.driver_names(registry.READERS) == ["pcsc", "pipe"]
-    assert registry.driver_names(registry.CHARGERS) == ["simulated"]
-    assert registry.driver_names(registry.INDICATORS) == ["file", "none"]
+    assert {"pcsc", "pipe"} <= set(registry.driver_names(registry.READERS))
+    assert "simulated" in registry.driver_names(registry.CHARGERS)
+    assert {"file", "none"} <= set(registry.driver_names(registry.INDICATORS))
     assert registry.load_driver(registry.READERS, "pipe") is PipeReader
     assert registry.load_driver(registry.CHARGERS, "simulated") is SimulatedCharger
 
 
 def test_a_driver_that_is_not_there_is_answered_with_those_that_are() -> None:
     """Kinds are not mixed up: a charger is no reader."""
-    with pytest.raises(ConfigError, match="no such driver; installed are: pcsc, pipe"):
+    with pytest.raises(ConfigError, match="no such driver; installed are: .*pipe"):
         registry.load_driver(registry.READERS, "simulated")
 
 

@@ -202,7 +202,7 @@ def test_a_page_of_100_megabytes(
         whitelist,
         respond,
         TransientUpstreamError,
-        "at most 16384 KiB, got",
+        "at most 16,777,216 bytes, got",
         caplog,
     )
     limits = [int(query["limit"]) for query in server.queries]

@@ -182,7 +182,7 @@ def test_a_bomb_over_the_wire() -> None:
     """A packed body is stopped at the limit, and the connection with it."""
     packed = gzip.compress(bytes(10_000_000))
     answer = http(packed, headers=("Content-Encoding: gzip",))
-    assert "at most 100000 bytes" in refused(say(answer), max_body_bytes=100_000)
+    assert "at most 100,000 bytes" in refused(say(answer), max_body_bytes=100_000)
 
 
 def test_too_much_is_announced() -> None:
@@ -192,7 +192,7 @@ def test_too_much_is_announced() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000001\r\n\r\n")
         await asyncio.sleep(60)
 
-    assert "at most 1000000 bytes" in refused(serve, max_body_bytes=1_000_000)
+    assert "at most 1,000,000 bytes" in refused(serve, max_body_bytes=1_000_000)
 
 
 # ---- anything --------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_huge_body() -> None:
         with pytest.raises(TransientUpstreamError) as caught:
             exchange(transport, GET)
         assert str(caught.value) == (
-            "GET /list: expected at most 1 KiB, got more; "
+            "GET /list: expected at most 1,024 bytes, got more; "
             "ask the backend to send smaller pages"
         )
 

@@ -1,0 +1,161 @@
+"""Switching an OpenEVSE: commands until its state says that it has happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from drivers.chargers.base import Vehicle
+from drivers.chargers.rapi_gate import (
+    AuthLockGate,
+    Control,
+    DisableGate,
+    Gate,
+    SleepGate,
+)
+from drivers.chargers.rapi_status import Flag
+from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
+
+if TYPE_CHECKING:
+    from drivers.chargers.openevse_controller import Controller
+    from drivers.chargers.rapi_status import Status
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds; all of a disable() fits into the 5 s that a charger is given."""
+
+    answer_s: float = 1.0
+    check_every_s: float = 0.1
+    #: A state that was commanded shows itself.
+    confirm_s: float = 3.0
+    #: After FS the relay is open after 3 s, whatever the vehicle does.
+    relay_s: float = 3.3
+    #: From there on, until FD must have opened it.
+    emergency_s: float = 1.0
+    #: What may be spent on energy off when nobody listens any more.
+    leave_s: float = 1.0
+
+
+DEFAULT_TIMINGS: Final = Timings()
+
+
+@dataclass(slots=True)
+class Memory:
+    """What outlives a line.
+
+    `wants_energy` is what the station commanded last, None before that and while the
+    gate is on its way to open. `vehicle` is what was last seen.
+    """
+
+    wants_energy: bool | None = None
+    vehicle: Vehicle = Vehicle.ABSENT
+
+
+async def choose_gate(controller: Controller, control: Control) -> Gate:
+    """Take the configured control mode; G4 tells whether there is a lock."""
+    if control is Control.SLEEP:
+        return SleepGate()
+    if control is Control.DISABLE:
+        return DisableGate()
+    if (await controller.client.ask("G4")).ok:
+        return AuthLockGate()
+    if control is Control.AUTH_LOCK:
+        raise UnsupportedDeviceError(
+            "the controller's firmware was built without AUTH_LOCK; "
+            'use control = "sleep"'
+        )
+    _LOGGER.info("the controller has no authorization lock; using sleep")
+    return SleepGate()
+
+
+class Switch:
+    """Opens and closes one controller's gate, one change at a time."""
+
+    def __init__(self, controller: Controller, gate: Gate, timings: Timings) -> None:
+        self.gate = gate
+        self._controller = controller
+        self._timings = timings
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Let energy flow; return when the controller says that it may."""
+        async with self._turn:
+            await self._open()
+
+    async def close(self) -> None:
+        """Hold energy back; return when the controller says that the relay is open."""
+        async with self._turn:
+            await self._close()
+
+    async def leave(self) -> None:
+        """Tell it to hold energy back, in a moment or not at all."""
+        status = self._controller.status
+        if status is None or self._controller.client.failure is not None:
+            return
+        with suppress(DriverError, TimeoutError):
+            async with asyncio.timeout(self._timings.leave_s):
+                for words in self.gate.leave(status):
+                    await self._controller.client.ask(*words)
+
+    async def _open(self) -> None:
+        status = _healthy(await self._controller.read_status())
+        if Flag.BOOT_LOCKED in status.flags:
+            await self._clear_boot_lock()
+        deadline = self._now() + self._timings.confirm_s
+        before = None
+        while (step := self.gate.step_open(status)) is not None:
+            if self._now() > deadline:
+                raise TransientDeviceError(
+                    f"the controller was told to charge and stays in state "
+                    f"{status.state:02X}"
+                )
+            before = await self._do(step, before)
+            status = _healthy(await self._controller.read_status())
+
+    async def _close(self) -> None:
+        status = await self._controller.read_status()
+        patience = self._now() + self._timings.relay_s
+        deadline = patience + self._timings.emergency_s
+        before = None
+        while (step := self.gate.step_close(status)) is not None:
+            if self._now() > deadline:
+                raise TransientDeviceError(
+                    f"the controller was told to stop and stays in state "
+                    f"{status.state:02X}, relay "
+                    + ("closed" if status.is_relay_closed else "open")
+                )
+            if status.is_relay_closed and self._now() > patience:
+                _LOGGER.warning("the relay did not open; opening it under load")
+                step, patience = self.gate.EMERGENCY, deadline
+            before = await self._do(step, before)
+            status = await self._controller.read_status()
+
+    async def _do(
+        self, step: tuple[str, ...], before: tuple[str, ...] | None
+    ) -> tuple[str, ...]:
+        """Take the step; wait a little if it is none, or the same again."""
+        if not step or step == before:
+            await asyncio.sleep(self._timings.check_every_s)
+        if step:
+            await self._controller.command(*step)
+        return step
+
+    async def _clear_boot_lock(self) -> None:
+        reply = await self._controller.client.ask("SB")
+        if not reply.ok or reply.words != ("0",):
+            raise TransientDeviceError("the controller keeps its boot lock")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _healthy(status: Status) -> Status:
+    if status.fault is not None:
+        raise TransientDeviceError(f"cannot enable, the controller says {status.fault}")
+    return status

@@ -1,0 +1,272 @@
+"""Bytes from and to a serial line, on the event loop's file-descriptor watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import termios
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+from serial import Serial
+
+from drivers.errors import (
+    AccessDeniedError,
+    DeviceGoneError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drivers.errors import DriverError
+
+READ_BYTES: Final = 4096
+WRITE_TIMEOUT_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 5.0
+SOCKET_SCHEME: Final = "socket"
+
+# A serial server that lost its power says nothing: TCP asks it after 15 s of silence,
+# every 5 s, and gives up after three questions without an answer.
+_KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO)
+_DENIED: Final = (errno.EACCES, errno.EPERM)
+_IN_USE: Final = (errno.EAGAIN, errno.EBUSY)
+_NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR)
+
+
+class _Line(ABC):
+    """An open line; one task may read while another writes."""
+
+    @abstractmethod
+    async def read(self) -> bytes: ...
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class SerialPort:
+    """A serial line of 8N1, open for as long as the async context manager is.
+
+    `url` is the path of a tty or pty, or `socket://host:port` of a serial server. A
+    tty is opened exclusively. Used on the running loop; no threads, no polling.
+    """
+
+    def __init__(self, url: str, baudrate: int = 9600) -> None:
+        #: What the port is called in the logs.
+        self.name = url
+        self._baudrate = baudrate
+        self._line: _Line | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the line; a DriverError says why it cannot be."""
+        if "://" in self.name:
+            self._line = await _connect(self.name)
+        else:
+            self._line = _Tty(self.name, self._baudrate)
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
+
+    async def read(self) -> bytes:
+        """Wait for at least one byte and return what is there, at most READ_BYTES.
+
+        A cancelled read loses nothing. DeviceGoneError when the device is gone.
+        """
+        return await self._opened().read()
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it; TransientDeviceError if it takes over WRITE_TIMEOUT_S.
+
+        DeviceGoneError when the device is gone.
+        """
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._opened().write(data)
+        except TimeoutError as err:
+            raise TransientDeviceError(
+                f"{self.name} took no bytes for {WRITE_TIMEOUT_S:g} s"
+            ) from err
+
+    def _opened(self) -> _Line:
+        if self._line is None:
+            raise DeviceGoneError(f"{self.name} is not open")
+        return self._line
+
+
+class _Tty(_Line):
+    """A tty or pty; pyserial sets it up and locks it, the loop watches it."""
+
+    def __init__(self, path: str, baudrate: int) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._serial = Serial(path, baudrate, timeout=0, exclusive=True)
+        except ValueError as err:
+            raise UnsupportedDeviceError(f"{path}: {err}") from err
+        except (OSError, termios.error) as err:
+            raise _opening_error(path, err) from err
+        self._fd = self._serial.fileno()
+
+    async def read(self) -> bytes:
+        # A tty without data and one that is gone both read as nothing: only after the
+        # loop has said that there is something does nothing mean gone. The library's
+        # own read and write ask select(), which fails beyond descriptor 1023, and its
+        # non-blocking write spins while the line is full.
+        await self._until_ready(self._loop.add_reader, self._loop.remove_reader)
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except OSError as err:
+            raise self._gone(err) from err
+        if not data:
+            raise DeviceGoneError(f"{self._path} was unplugged")
+        return data
+
+    async def write(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                await self._until_ready(self._loop.add_writer, self._loop.remove_writer)
+            except OSError as err:
+                raise self._gone(err) from err
+
+    async def close(self) -> None:
+        # The watchers go first: a closed descriptor's number is soon another file's.
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        with suppress(OSError, termios.error):
+            # Else closing blocks until a device that takes nothing took everything.
+            self._serial.reset_output_buffer()
+        with suppress(OSError, termios.error):
+            self._serial.close()
+
+    async def _until_ready(
+        self,
+        watch: Callable[[int, Callable[[], None]], None],
+        unwatch: Callable[[int], bool],
+    ) -> None:
+        waiter = self._loop.create_future()
+        watch(self._fd, partial(_wake, waiter))
+        try:
+            await waiter
+        finally:
+            unwatch(self._fd)
+
+    def _gone(self, err: OSError) -> DeviceGoneError:
+        return DeviceGoneError(f"{self._path} was unplugged: {err.strerror}")
+
+
+class _Socket(_Line):
+    """A line behind a serial server."""
+
+    def __init__(
+        self, url: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._url = url
+        self._reader = reader
+        self._writer = writer
+        # So a write has ended when the kernel has it all, as it does on a tty.
+        writer.transport.set_write_buffer_limits(0)
+        with suppress(OSError):  # Lost already: the first read says so
+            for option in _KEEP_ALIVE:
+                writer.get_extra_info("socket").setsockopt(*option)
+
+    async def read(self) -> bytes:
+        try:
+            data = await self._reader.read(READ_BYTES)
+        except OSError as err:
+            raise self._gone(err) from err
+        if not data:
+            raise DeviceGoneError(f"{self._url} closed the connection")
+        return data
+
+    async def write(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as err:
+            raise self._gone(err) from err
+
+    async def close(self) -> None:
+        # Nobody waits for a peer that takes no more bytes.
+        self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    def _gone(self, err: OSError) -> DeviceGoneError:
+        return DeviceGoneError(f"lost the connection to {self._url}: {err}")
+
+
+async def _connect(url: str) -> _Socket:
+    host, port = _address(url)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(host, port)
+    except OSError as err:
+        why = "no answer" if isinstance(err, TimeoutError) else err
+        raise TransientDeviceError(f"cannot connect to {url}: {why}") from err
+    return _Socket(url, reader, writer)
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        scheme, host, port = "", None, None
+    if scheme != SOCKET_SCHEME or not host or port is None:
+        raise UnsupportedDeviceError(
+            f"expected the path of a serial port or socket://host:port, got {url}"
+        )
+    return host, port
+
+
+def _opening_error(path: str, err: Exception) -> DriverError:
+    """Name the failure by the retry policy that fits it."""
+    code = _errno(err)
+    why = os.strerror(code) if code else str(err)
+    if code in _GONE:
+        return DeviceGoneError(f"there is no serial port at {path}: {why}")
+    if code in _DENIED:
+        return AccessDeniedError(
+            f"cannot open {path}: {why}; the agent's user must be in the group dialout"
+        )
+    if code in _IN_USE:
+        return TransientDeviceError(f"{path} is used by another program")
+    if code in _NO_TTY:
+        return UnsupportedDeviceError(f"expected a serial port at {path}: {why}")
+    return TransientDeviceError(f"cannot open {path}: {why}")
+
+
+def _errno(err: BaseException | None) -> int | None:
+    """Dig the number out: the library wraps some errors and forgets it."""
+    while err is not None:
+        if isinstance(err, OSError) and err.errno is not None:
+            return err.errno
+        if isinstance(err, termios.error):
+            return int(err.args[0])
+        err = err.__context__
+    return None
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -116,7 +116,7 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
 
     config = load_config(path)
 
-    assert [reader.reader.driver for reader in config.readers] == ["pcsc", "pipe"]
+    assert [reader.reader.driver for reader in config.readers] == ["pcsc", "serial", "pipe"]
     assert len(config.notes) == 1
 
 

@@ -1,0 +1,376 @@
+"""The serial reader in virtual time: what becomes an event, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from drivers.errors import (
+    DeviceGoneError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+from drivers.readers.base import (
+    CardArrived,
+    CardLeft,
+    CardUnreadable,
+    ReaderEvent,
+    ReaderUp,
+    Technology,
+)
+from drivers.readers.formats import em4100, id12, rdm6300
+from drivers.readers.serial import (
+    BAUDRATES,
+    GARBAGE_BYTES,
+    Format,
+    SerialReader,
+    SerialReaderConfig,
+)
+from tests.drivers.readers.modules import Pn532Emulator, Sl032Emulator, mute
+from tests.drivers.serial_bench import FakeLine, now
+from tests.fakes.virtual_loop import run_virtual
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+CARD = bytes.fromhex("62E3086CED")
+OTHER = bytes.fromhex("0C000621A5")
+UID = bytes.fromhex("04A1B2C3D4E5F6")
+FRAME = em4100.build(CARD, rdm6300.TAIL)
+A, E = Technology.ISO14443, Technology.EM4100
+
+
+def open_reader(line: FakeLine, kind: str, **options: Any) -> SerialReader:  # noqa: ANN401 - of the configuration
+    """Make a reader of this format on a fake line."""
+    config = SerialReaderConfig(port="/dev/fake", format=Format(kind), **options)
+    return SerialReader(config, monotonic=now, open_port=line.open)
+
+
+class Watch:
+    """Collects a reader's events until its stream ends."""
+
+    def __init__(self, events: AsyncGenerator[ReaderEvent]) -> None:
+        self.seen: list[ReaderEvent] = []
+        self.task = asyncio.create_task(self._collect(events))
+
+    async def _collect(self, events: AsyncGenerator[ReaderEvent]) -> None:
+        async for event in events:
+            self.seen.append(event)
+
+    def take(self) -> list[ReaderEvent]:
+        """Return what came since the last time."""
+        seen, self.seen = self.seen, []
+        return seen
+
+    async def stop(self) -> None:
+        """Close the reader as a shutdown does."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+def test_a_card_that_is_held_comes_and_leaves_once() -> None:
+    """A reader that repeats itself ten times a second makes one tap of it."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "rdm6300").events())
+        await asyncio.sleep(10)
+        assert watch.take() == [ReaderUp("rdm6300 reader at /dev/fake")]
+        for _ in range(30):
+            line.send(FRAME[:5])
+            line.send(FRAME[5:])
+            await asyncio.sleep(0.1)
+        assert watch.take() == [CardArrived(CARD, E, 10.0)]
+        await asyncio.sleep(0.8)
+        assert watch.take() == []
+        await asyncio.sleep(0.2)
+        assert [type(event) for event in watch.take()] == [CardLeft]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_another_card_comes_at_once() -> None:
+    """It does not wait until the first one is forgotten."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "rdm6300").events())
+        await asyncio.sleep(10)
+        line.send(FRAME + em4100.build(OTHER, rdm6300.TAIL))
+        await asyncio.sleep(0.1)
+        assert watch.take()[1:] == [
+            CardArrived(CARD, E, 10),
+            CardLeft(10),
+            CardArrived(OTHER, E, 10),
+        ]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_bytes_that_a_busy_loop_finds_late_are_in_time() -> None:
+    """A card does not leave and come again because the program was held up."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "rdm6300").events())
+        await asyncio.sleep(10)
+        for _ in range(5):
+            line.send(FRAME)
+            await asyncio.sleep(1.01)
+        assert len(watch.take()) == 2
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_how_long_a_card_is_held_is_a_setting() -> None:
+    """A reader that repeats itself seldom needs more time."""
+
+    async def main() -> None:
+        line = FakeLine()
+        held_for = timedelta(seconds=5)
+        watch = Watch(open_reader(line, "rdm6300", held_for=held_for).events())
+        for _ in range(4):
+            await asyncio.sleep(4)
+            line.send(FRAME)
+        await asyncio.sleep(4.9)
+        assert len(watch.take()) == 2
+        await asyncio.sleep(0.2)
+        assert len(watch.take()) == 1
+        await watch.stop()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "uid", "technology"),
+    [
+        ("rdm6300", FRAME, CARD, E),
+        ("id12", em4100.build(CARD, id12.TAIL), CARD, E),
+        ("wiegand", b"04A1B2C3\r", UID[:4], A),
+        ("wiegand-raw", b"000000002\r", b"\x00\x00\x00\x01", A),
+        ("ascii", b"04a1b2c3d4e5f6\r\n", UID, A),
+    ],
+)
+def test_every_format_that_reports_by_itself(
+    kind: str, said: bytes, uid: bytes, technology: Technology
+) -> None:
+    """A known frame of each is its card, at the speed that such readers have."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, kind).events())
+        await asyncio.sleep(10)
+        line.send(said)
+        await asyncio.sleep(5)
+        assert watch.take()[1] == CardArrived(uid, technology, 10)
+        assert len(watch.seen) == 0
+        assert line.baudrate == BAUDRATES[Format(kind)]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_every_format_has_a_speed() -> None:
+    """None needs a setting to be tried."""
+    assert set(BAUDRATES) == set(Format)
+
+
+def test_a_pattern_and_a_speed_of_ones_own() -> None:
+    """Both reach what they are for; a pattern that cannot work turns the driver off."""
+
+    async def main() -> None:
+        line = FakeLine()
+        reader = open_reader(
+            line, "ascii", pattern="C(..)+|C([0-9A-F]+);", baudrate=19200
+        )
+        watch = Watch(reader.events())
+        await asyncio.sleep(1)
+        assert line.baudrate == 19200
+        await watch.stop()
+        with pytest.raises(UnsupportedDeviceError, match="pattern"):
+            await anext(open_reader(line, "ascii", pattern="[0-9]+").events())
+
+    run_virtual(main())
+
+
+def test_a_wrong_format_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing else tells why no card is read; the bytes themselves are not shown."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "id12").events())
+        for _ in range(20):
+            line.send(FRAME)
+            await asyncio.sleep(1)
+        assert len(watch.take()) == 1
+        await watch.stop()
+
+    run_virtual(main())
+    (message,) = caplog.messages
+    assert message.startswith("/dev/fake: 56 bytes and no id12 frame in them")
+    assert "62E3" not in message
+
+
+def test_a_right_format_is_never_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Some noise between the frames of years is no reason."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "rdm6300").events())
+        for _ in range(20):
+            line.send(b"?" * (GARBAGE_BYTES - 1))
+            line.send(FRAME)
+            await asyncio.sleep(1)
+        await watch.stop()
+
+    run_virtual(main())
+    assert caplog.messages == []
+
+
+def test_a_reader_that_is_plugged_in_again_knows_its_card() -> None:
+    """A card that lies there all the time is no tap when the plug is bad."""
+
+    async def main() -> None:
+        line = FakeLine()
+        reader = open_reader(line, "rdm6300")
+        watch = Watch(reader.events())
+        await asyncio.sleep(10)
+        line.send(FRAME)
+        await asyncio.sleep(0.1)
+        line.unplug()
+        with pytest.raises(DeviceGoneError):
+            await watch.task
+        assert watch.take()[1:] == [CardArrived(CARD, E, 10)]
+        line.gone = False
+        await asyncio.sleep(60)
+        watch = Watch(reader.events())
+        await asyncio.sleep(0.5)
+        line.send(FRAME)
+        await asyncio.sleep(0.9)
+        assert watch.take() == [ReaderUp("rdm6300 reader at /dev/fake")]
+        await asyncio.sleep(1)
+        assert [type(event) for event in watch.take()] == [CardLeft]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_card_at_the_start_may_have_lain_there() -> None:
+    """The first look of all does not know when a card came."""
+
+    async def main() -> None:
+        device = Sl032Emulator()
+        device.card = UID
+        watch = Watch(open_reader(FakeLine(device), "sl032").events())
+        await asyncio.sleep(0.1)
+        (_, card) = watch.take()
+        assert isinstance(card, CardArrived)
+        assert card.lying
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_module_is_asked_every_so_often() -> None:
+    """It is up when it has answered; cards are found at the next look."""
+
+    async def main() -> None:
+        device = Sl032Emulator()
+        poll_every = timedelta(milliseconds=500)
+        reader = open_reader(FakeLine(device), "sl032", poll_every=poll_every)
+        watch = Watch(reader.events())
+        await asyncio.sleep(10.1)
+        assert watch.take() == [ReaderUp("SL032-1.8 at /dev/fake")]
+        assert 19 <= len(device.asked) <= 22
+        device.card = UID
+        await asyncio.sleep(0.6)
+        (arrived,) = watch.take()
+        assert arrived == CardArrived(UID, A, getattr(arrived, "at", 0))
+        await asyncio.sleep(10)
+        assert watch.take() == []
+        device.card = b""
+        await asyncio.sleep(1)
+        assert watch.take() == []
+        await asyncio.sleep(1)
+        assert [type(event) for event in watch.take()] == [CardLeft]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_look_that_misses_the_card_is_no_tap() -> None:
+    """Nor is one that gets no answer."""
+
+    async def main() -> None:
+        device = Pn532Emulator()
+        watch = Watch(open_reader(FakeLine(device), "pn532").events())
+        await asyncio.sleep(5)
+        device.card = UID
+        await asyncio.sleep(1)
+        assert [type(event) for event in watch.take()] == [ReaderUp, CardArrived]
+        for _ in range(5):
+            device.card = b""
+            await asyncio.sleep(0.3)
+            device.card = UID
+            device.faults.extend([mute] * 2)
+            await asyncio.sleep(4)
+        assert watch.take() == []
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_module_that_falls_silent_ends_the_stream() -> None:
+    """Whoever keeps the reader open hears of it, and opens it again."""
+
+    async def main() -> None:
+        device = Pn532Emulator()
+        line = FakeLine(device)
+        reader = open_reader(line, "pn532")
+        watch = Watch(reader.events())
+        await asyncio.sleep(5)
+        device.mute = True
+        with pytest.raises(TransientDeviceError, match="no answer"):
+            await watch.task
+        with pytest.raises(TransientDeviceError):
+            await anext(reader.events())
+        device.mute = False
+        watch = Watch(reader.events())
+        await asyncio.sleep(1)
+        assert watch.take() == [ReaderUp("PN532 firmware 1.6 at /dev/fake")]
+        assert line.opened == 3
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_card_that_gives_no_uid_is_told_of_once() -> None:
+    """It does not take the reader down."""
+
+    async def main() -> None:
+        device = Sl032Emulator()
+        watch = Watch(open_reader(FakeLine(device), "sl032").events())
+        await asyncio.sleep(5)
+        device.card = UID[:6]
+        await asyncio.sleep(5)
+        _, unreadable, left = watch.take()
+        assert isinstance(unreadable, CardUnreadable)
+        assert isinstance(left, CardLeft)
+        assert "got 6" in unreadable.reason
+        device.card = UID
+        await asyncio.sleep(1)
+        assert [type(event) for event in watch.take()] == [CardArrived]
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_reader_has_no_thread_that_could_hang() -> None:
+    """There is no heartbeat to look at."""
+    assert open_reader(FakeLine(), "rdm6300").alive_at() is None

@@ -1,0 +1,52 @@
+"""The table of a serial reader, as the configuration reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.config.reading import Mistakes, Place, read_struct
+from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read(tmp_path: Path, **table: object) -> tuple[object, list[str]]:
+    """Read a driver's table as the configuration does."""
+    mistakes = Mistakes(tmp_path / "config.toml", "")
+    place = Place("reader", 1)
+    config = read_struct(SerialReader.Config, table, place, mistakes, base_dir=tmp_path)
+    return config, mistakes.found
+
+
+def test_the_configuration_is_read(tmp_path: Path) -> None:
+    """Two keys are enough; a port is no path below the state directory."""
+    config, mistakes = read(tmp_path, port="socket://127.0.0.1:1", format="twn4-ascii")
+    assert mistakes == []
+    assert config == SerialReaderConfig(
+        port="socket://127.0.0.1:1", format=Format.TWN4_ASCII
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("format", "rdm", "rdm6300"),
+        ("baudrate", -1, "bits per second"),
+        ("baudrate", "9600", "bits per second"),
+        ("port", "", "socket://host:port"),
+        ("held_for", 1, "duration"),
+        ("poll_every", "0s", "longer than zero"),
+        ("crc", "yes", "true or false"),
+    ],
+)
+def test_mistakes_of_the_configuration_are_named(
+    tmp_path: Path, key: str, value: object, says: str
+) -> None:
+    """The message says what would be right."""
+    table: dict[str, object] = {"port": "/dev/ttyUSB0", "format": "rdm6300"}
+    config, (mistake,) = read(tmp_path, **(table | {key: value}))
+    assert config is None
+    assert says in mistake

@@ -8,7 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import backlog, decision, large, process, synchronisation, taps, wear
+from benchmarks import (
+    backlog,
+    decision,
+    drivers,
+    large,
+    process,
+    synchronisation,
+    taps,
+    wear,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +31,7 @@ _BACKLOG = 100_000
 def _measure(directory: Path, sizes: list[int], sync_size: int) -> Iterator[Verdict]:
     yield from process.measure(directory / "process")
     yield from taps.measure(directory / "taps")
+    yield from drivers.measure(directory / "drivers")
     yield from wear.measure(directory / "wear")
     # A tenth of the longest list is enough of a backlog for a quick look.
     yield from backlog.measure(directory / "backlog", min(_BACKLOG, sync_size // 10))

@@ -48,24 +48,37 @@ def readers(
         card = _wait_for_card(config, "next-card", reader, as_json=as_json)
         _print_card(card, as_json=as_json)
         return
-    rows = _list_readers(config)
-    if as_json:
-        print_json(rows)
+    _print_readers(config, as_json=as_json)
+
+
+@readers.command("list")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Look for attached readers, and propose their configuration.",
+)
+@config_option
+@json_option
+def list_all(config_path: Path, *, probe: bool, as_json: bool) -> None:
+    """Show the readers; with --probe, those that are attached, configured or not.
+
+    What --probe prints can be pasted into the configuration, of which it reads nothing.
+    No device is opened for it.
+    """
+    if not probe:
+        _print_readers(load(config_path), as_json=as_json)
         return
-    print_table(
-        ("reader", "driver", "EVSEs", "state", "detail"),
-        [
-            (
-                row["name"],
-                row["driver"],
-                " ".join(row["evses"]),
-                "up" if row["up"] else "DOWN",
-                row["detail"],
-            )
-            for row in rows
-        ],
-        "no reader is configured",
-    )
+    # Imported here, so that --help and completion stay quick.
+    from agent.cli.found_readers import build_rows, build_text  # noqa: PLC0415
+    from drivers.probing import find_readers  # noqa: PLC0415
+
+    found = find_readers()
+    if as_json:
+        print_json(build_rows(found))
+    elif found:
+        click.echo(build_text(found), nl=False)
+    else:
+        click.echo("nothing is attached that looks like a card reader", err=True)
 
 
 @readers.command()
@@ -106,6 +119,27 @@ def _wait_for_card(
         click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
     seen: dict[str, Any] = ask(config.station.state_dir, command, reader=reader)
     return seen
+
+
+def _print_readers(config: Config, *, as_json: bool) -> None:
+    rows = _list_readers(config)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("reader", "driver", "EVSEs", "state", "detail"),
+        [
+            (
+                row["name"],
+                row["driver"],
+                " ".join(row["evses"]),
+                "up" if row["up"] else "DOWN",
+                row["detail"],
+            )
+            for row in rows
+        ],
+        "no reader is configured",
+    )
 
 
 def _list_readers(config: Config) -> list[dict[str, Any]]:

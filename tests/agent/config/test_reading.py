@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,77 @@ def test_what_is_no_duration(value: object) -> None:
     """Everything else is refused with examples."""
     with pytest.raises(ValueError, match='"500ms", "2s", "5min" or "1h"'):
         parse_duration(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """A table inside a table; its two keys must differ."""
+
+    number: int
+    folder: Path = Path("there")
+    other: int = 0
+
+    def __post_init__(self) -> None:
+        if self.number == self.other:
+            raise ValueError(f"other: {self.other} is taken")
+        if self.other > self.number:
+            raise ValueError("expected number: to be above other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    """A driver's table that has one inside."""
+
+    inner: Inner | None = None
+    text: str = ""
+
+
+def read_outer(table: dict[str, Any]) -> tuple[Outer | None, list[str]]:
+    """Read it as a charger's table; return it, and what is wrong with it."""
+    found = Mistakes(Path("config.toml"), "")
+    place = Place("evse", 1, "charger")
+    outer = read_struct(Outer, table, place, found, base_dir=Path("/base"))
+    return outer, [text.partition("number 1 ")[2] for text in found.found]
+
+
+def test_a_table_inside_a_table() -> None:
+    """A field that is a dataclass is read as its table is, paths and all."""
+    outer, mistakes = read_outer({"inner": {"number": 1, "folder": "x"}})
+
+    assert outer == Outer(inner=Inner(number=1, folder=Path("/base/x")))
+    assert mistakes == []
+    assert read_outer({}) == (Outer(), [])
+
+
+@pytest.mark.parametrize(
+    ("table", "mistakes"),
+    [
+        ({"inner": 5}, ["charger.inner = 5: expected a table"]),
+        ({"inner": {}}, ["charger.inner.number: missing; expected a whole number"]),
+        (
+            {"inner": {"number": "a"}, "text": 1},
+            [
+                'charger.inner.number = "a": expected a whole number',
+                "charger.text = 1: expected a text",
+            ],
+        ),
+        (
+            {"inner": {"number": 1, "numer": 2}},
+            ["charger.inner.numer: unknown; did you mean number?"],
+        ),
+        (
+            {"inner": {"number": 1, "other": 1}},
+            ["charger.inner.other: 1 is taken"],
+        ),
+        (
+            {"inner": {"number": 1, "other": 2}},
+            ["charger.inner: expected number: to be above other"],
+        ),
+    ],
+)
+def test_mistakes_inside_a_table(table: dict[str, Any], mistakes: list[str]) -> None:
+    """Each has the path of its key; keys that disagree are the table's own mistake."""
+    assert read_outer(table) == (None, mistakes)
 
 
 LINES = """\

@@ -1,0 +1,113 @@
+"""What an NFC adapter needs around it, looked at for `doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from drivers.errors import DriverError, UnsupportedDeviceError
+from drivers.findings import Finding, check_device
+from drivers.readers import nfc_usb
+from drivers.readers.nfc_place import TtyPlace, UsbPlace, parse_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from drivers.readers.nfc_place import Place
+
+#: Drivers of the kernel that take adapters on USB for themselves.
+GRABBING_MODULES: Final = ("pn533_usb", "pn533", "port100")
+
+
+def _load_libusb() -> None:
+    # A tenth of a second, which only those pay who have such a reader.
+    from drivers.readers import nfc_frontend  # noqa: PLC0415 - start-up time
+
+    nfc_frontend.load_libusb()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where to look; the fields are for tests."""
+
+    modules: Path = Path("/proc/modules")
+    sysfs: Path = nfc_usb.SYSFS
+    nodes: Path = nfc_usb.NODES
+    load_libusb: Callable[[], None] = _load_libusb
+
+    def check(self, device: str, reset: Sequence[str]) -> Iterator[Finding]:
+        """Look at all that a device of this name needs."""
+        try:
+            place = parse_place(device)
+        except UnsupportedDeviceError as err:
+            yield Finding("nfc device", str(err))
+            return
+        yield from self._check_place(place)
+        if reset:
+            found = shutil.which(reset[0])
+            yield Finding(
+                f"reset command {reset[0]}",
+                "" if found else "is not there, or may not be run",
+            )
+
+    def _check_place(self, place: Place) -> Iterator[Finding]:
+        if isinstance(place, TtyPlace):
+            yield check_device(Path(place.path))
+        elif isinstance(place, UsbPlace):
+            yield self._check_libusb()
+            yield self._check_modules()
+            yield from self._check_adapters(place)
+        else:
+            yield Finding(f"simulated field {place}")
+
+    def _check_libusb(self) -> Finding:
+        try:
+            self.load_libusb()
+        except (DriverError, ImportError) as err:
+            return Finding("libusb", str(err))
+        return Finding("libusb")
+
+    def _check_modules(self) -> Finding:
+        what = "drivers of the kernel"
+        try:
+            text = self.modules.read_text()
+        except OSError:  # A kernel without modules
+            text = ""
+        loaded = {line.split(" ", 1)[0] for line in text.splitlines()}
+        if not (grabbing := [one for one in GRABBING_MODULES if one in loaded]):
+            return Finding(what)
+        names = " ".join(grabbing)
+        return Finding(
+            what,
+            f"{names} may take the adapter: copy rfid-agent-reader-blacklist.conf to "
+            f"/etc/modprobe.d and run: modprobe -r {names}",
+        )
+
+    def _check_adapters(self, place: UsbPlace) -> Iterator[Finding]:
+        adapters = nfc_usb.find_adapters(
+            place.product, sysfs=self.sysfs, nodes=self.nodes
+        )
+        if not adapters:
+            yield Finding(
+                f"device {place}",
+                "is not there: check cable and power, and see what is: lsusb",
+            )
+        for adapter in adapters:
+            yield _check_adapter(adapter)
+
+
+def _check_adapter(adapter: nfc_usb.UsbAdapter) -> Finding:
+    what = f"device {adapter.name}"
+    if adapter.product == nfc_usb.ACR122U:
+        return Finding(what, "works better through PC/SC: use the driver pcsc")
+    if os.access(adapter.node, os.R_OK | os.W_OK):
+        return Finding(what)
+    return Finding(
+        what,
+        f"we may not open {adapter.node}: write '{adapter.udev_rule()}' into "
+        "/etc/udev/rules.d/61-rfid-agent-reader.rules, run udevadm control --reload, "
+        "and plug it in again",
+    )

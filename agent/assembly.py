@@ -29,6 +29,7 @@ from agent.store.whitelist import Whitelist
 from agent.timekeeper import Timekeeper
 from agent.upstreams import UpstreamPort
 from agent.whitelist_keeper import WhitelistKeeper
+from drivers.chargers.metered import MeteredCharger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
     from agent.clock import SystemClock
     from agent.config import Config
+    from agent.config.config import Evse
     from agent.domain.messages import Show
     from agent.health import Health
+    from drivers.chargers.base import Charger
 
 JOURNAL_ANSWERS_WITHIN = timedelta(seconds=10)
 READER_SILENT_AT_MOST = timedelta(seconds=60)
@@ -183,8 +186,7 @@ class Assembly:
     def _build_hardware(self) -> None:
         config, post = self.config, self.runner.post
         for evse in config.evses:
-            driver = registry.load_driver(registry.CHARGERS, evse.charger.driver)
-            charger = driver(evse.charger.options)
+            charger = make_charger(evse)
             self.chargers[evse.uid] = ChargerPort(evse.uid, charger, post, self.health)
         desk = CardDesk(
             find=self.whitelist.find,
@@ -239,6 +241,16 @@ class Assembly:
     def _on_recorded(self) -> None:
         for upstream in self.upstreams:
             upstream.delivery.notify()
+
+
+def make_charger(evse: Evse) -> Charger:
+    """Make an EVSE's charger, with the meter beside it if there is one."""
+    driver = registry.load_driver(registry.CHARGERS, evse.charger.driver)
+    charger: Charger = driver(evse.charger.options)
+    if evse.meter is None:
+        return charger
+    meter = registry.load_driver(registry.METERS, evse.meter.driver)
+    return MeteredCharger(charger, meter(evse.meter.options))
 
 
 def _new_id() -> str:

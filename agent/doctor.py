@@ -115,6 +115,8 @@ def _look_at_database(path: Path) -> Finding:
 def _drivers(config: Config) -> Iterator[tuple[str, str, DriverTable]]:
     for evse in config.evses:
         yield f"charger of {evse.uid}", registry.CHARGERS, evse.charger
+        if evse.meter is not None:
+            yield f"meter of {evse.uid}", registry.METERS, evse.meter
     for reader in config.readers:
         yield f"reader {reader.name}", registry.READERS, reader.reader
         yield f"indicator of {reader.name}", registry.INDICATORS, reader.indicator

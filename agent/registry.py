@@ -10,6 +10,7 @@ from agent.errors import ConfigError
 READERS = "rfid_agent.readers"
 CHARGERS = "rfid_agent.chargers"
 INDICATORS = "rfid_agent.indicators"
+METERS = "rfid_agent.meters"
 
 
 def driver_names(group: str) -> list[str]:

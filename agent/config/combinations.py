@@ -168,10 +168,12 @@ def _check_unknown_cards(config: Config, mistakes: Mistakes) -> None:
 
 def _check_shared_paths(config: Config, mistakes: Mistakes) -> None:
     """Refuse one device or pipe that two drivers would fight over."""
-    tables = [
-        (Place("evse", number), "charger", f"charger of {evse.uid}", evse.charger)
-        for number, evse in enumerate(config.evses, start=1)
-    ]
+    tables = []
+    for number, evse in enumerate(config.evses, start=1):
+        place = Place("evse", number)
+        tables.append((place, "charger", f"charger of {evse.uid}", evse.charger))
+        if evse.meter is not None:
+            tables.append((place, "meter", f"meter of {evse.uid}", evse.meter))
     for number, reader in enumerate(config.readers, start=1):
         place = Place("reader", number)
         indicator = f"indicator of {reader.name}"

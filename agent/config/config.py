@@ -33,10 +33,11 @@ class DriverTable(Struct, frozen=True, kw_only=True):
 
 
 class Evse(Struct, frozen=True, kw_only=True):
-    """An EVSE with its charger's table read."""
+    """An EVSE with its charger's table read, and its own meter's if it has one."""
 
     config: EvseConfig
     charger: DriverTable
+    meter: DriverTable | None = None
 
     @property
     def uid(self) -> str:

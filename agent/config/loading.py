@@ -130,12 +130,14 @@ class _Loader:
         for place, table in self._listed("evse"):
             read = self._read(EvseConfig, table, place)
             charger = self._driver_at("charger", place, table, registry.CHARGERS)
-            if read is None or charger is None:
+            meter = self._driver_at("meter", place, table, registry.METERS)
+            is_meter_wrong = meter is None and "meter" in table
+            if read is None or charger is None or is_meter_wrong:
                 continue
             if read.uid.casefold() in {evse.uid.casefold() for evse in evses}:
                 self._mistakes.add(place, "uid", "is taken by another EVSE", read.uid)
                 continue
-            evses.append(Evse(config=read, charger=charger))
+            evses.append(Evse(config=read, charger=charger, meter=meter))
         return evses
 
     def _readers(self, evse_uids: Sequence[str]) -> list[Reader]:

@@ -24,6 +24,7 @@ from agent.config.types import (  # noqa: TC001 - msgspec reads them
     Listen,
     Longitude,
     MayBeZero,
+    Meter,
     MeterId,
     Name,
     OcpiId,
@@ -158,6 +159,7 @@ class EvseConfig(Struct, frozen=True, kw_only=True):
     meter_id: MeterId | None = None
     max_power_w: Watts = MAX_POWER_W
     charger: Charger
+    meter: Meter | None = None
 
 
 class ReaderConfig(Struct, frozen=True, kw_only=True):

@@ -112,6 +112,9 @@ MayBeZero = Annotated[timedelta, Meta(extra={"may_be_zero": True})]
 Charger = Annotated[
     dict[str, Any], Meta(description='a table such as { driver = "simulated", … }')
 ]
+Meter = Annotated[
+    dict[str, Any], Meta(description='a table such as { driver = "modbus", … }')
+]
 Indicator = Annotated[
     dict[str, Any], Meta(description='a table such as { driver = "none" }')
 ]

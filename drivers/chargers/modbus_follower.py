@@ -1,0 +1,195 @@
+"""Following a Modbus EVSE controller: readings become events, energy is guarded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from drivers.chargers.base import (
+    ChargerDown,
+    ChargerState,
+    ChargerUp,
+    Vehicle,
+)
+from drivers.chargers.changes import changes
+from drivers.chargers.modbus_controller import UnconfirmedError
+from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from drivers.chargers.base import ChargerEvent
+    from drivers.chargers.modbus_config import ModbusConfig
+    from drivers.chargers.modbus_controller import Controller, Reading
+
+_LOGGER = logging.getLogger(__name__)
+
+ROUNDING_A: Final = 0.5
+
+
+class Follower:
+    """The charger behind one line; see ModbusCharger for what it promises."""
+
+    def __init__(self, controller: Controller, config: ModbusConfig) -> None:
+        self._controller = controller
+        self._config = config
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._told = ChargerState(Vehicle.ABSENT, enabled=False, wh=None, fault=None)
+        self._news: deque[ChargerEvent] = deque()
+        self._unknown: str | None = None
+        #: What the station wants; the amps that were asked for with it.
+        self._wants_energy = False
+        self._amps: int | None = None
+        self._heard_at = 0.0
+        #: Whether the controller has answered, and not been lost since.
+        self.is_reachable = False
+
+    # ---- commands -------------------------------------------------------------------
+
+    async def enable(self, limit_amps: int | None) -> None:
+        """Let energy flow."""
+        self._check_reachable()
+        limits = [
+            amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
+        ]
+        async with self._turn:
+            self._amps = min(limits, default=None)
+            try:
+                await self._controller.switch_on(self._amps)
+            except BaseException:
+                # What has been written of it, the next look switches off.
+                self._wants_energy = False
+                raise
+            self._wants_energy = True
+        self._woken.set()
+
+    async def disable(self) -> None:
+        """Stop energy."""
+        self._wants_energy = False
+        self._check_reachable()
+        async with self._turn:
+            # A command that had the turn until now may have meant the opposite.
+            self._wants_energy = False
+            await self._controller.switch_off()
+        self._woken.set()
+
+    def _check_reachable(self) -> None:
+        if not self.is_reachable:
+            raise TransientDeviceError("the controller does not answer")
+
+    # ---- events ---------------------------------------------------------------------
+
+    async def events(self) -> AsyncGenerator[ChargerEvent]:
+        """Yield how things stand, then what changes.
+
+        Raises before the first, and when the controller does not obey any more.
+        """
+        async with self._turn:
+            state = await self._find()
+        yield ChargerUp(state)
+        while True:
+            await self._rest()
+            try:
+                async with self._turn:
+                    await self._look()
+            except (UnsupportedDeviceError, UnconfirmedError):
+                raise
+            except DriverError as err:
+                self._on_trouble(err)
+            while self._news:
+                yield self._news.popleft()
+
+    async def _find(self) -> ChargerState:
+        """Bring the controller to rest, and say how things stand."""
+        self._wants_energy = False
+        await self._controller.switch_off()
+        self._unknown = None
+        reading = await self._controller.read()
+        if not reading.is_known:
+            reading = await self._controller.read()
+        self._heard_at, self.is_reachable = _now(), True
+        self._told = ChargerState(
+            vehicle=reading.vehicle or _at_rest(self._told.vehicle),
+            enabled=reading.enabled,
+            wh=None,
+            fault=reading.fault,
+        )
+        return self._told
+
+    async def _rest(self) -> None:
+        """Return when it is time to look, or when something was commanded."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.poll_every.total_seconds()):
+                await self._woken.wait()
+        self._woken.clear()
+
+    async def _look(self) -> None:
+        """Read everything; put right what is not as it should be."""
+        if not self.is_reachable:
+            self._news.append(ChargerUp(await self._find()))
+            _LOGGER.info("the controller on %s answers again", self._config.port)
+            return
+        reading = await self._controller.read()
+        self._heard_at = _now()
+        if self._is_doubtful(reading):
+            return
+        self._tell(reading)
+        if reading.enabled and not self._wants_energy:
+            _LOGGER.warning("energy was on without a session; switching it off")
+            await self._controller.switch_off()
+        elif self._wants_energy and not reading.enabled:
+            _LOGGER.warning("the controller has switched energy off by itself")
+            self._news.append(ChargerUp(await self._find()))
+        elif self._amps is not None and self._offers_too_much(reading):
+            _LOGGER.warning("the controller has raised its current by itself")
+            await self._controller.limit(self._amps)
+
+    def _offers_too_much(self, reading: Reading) -> bool:
+        return (
+            self._wants_energy
+            and self._amps is not None
+            and reading.amps is not None
+            and reading.amps > self._amps + ROUNDING_A
+        )
+
+    def _is_doubtful(self, reading: Reading) -> bool:
+        """Tell whether a state that there is not was read for the first time."""
+        if reading.is_known:
+            self._unknown = None
+            return False
+        if self._unknown == reading.fault:
+            return False
+        _LOGGER.warning("the controller tells %s, which is unknown", reading.fault)
+        self._unknown = reading.fault
+        return True
+
+    def _tell(self, reading: Reading) -> None:
+        before = self._told
+        self._told = ChargerState(
+            # In a fault the state may not tell; then it is what it was, at rest.
+            vehicle=reading.vehicle or _at_rest(before.vehicle),
+            enabled=reading.enabled,
+            wh=None,
+            fault=reading.fault,
+        )
+        self._news.extend(changes(before, self._told))
+
+    def _on_trouble(self, err: DriverError) -> None:
+        """Tell that the controller is lost, once, when it is for too long."""
+        silent_s = _now() - self._heard_at
+        if self.is_reachable and silent_s > self._config.comm_timeout.total_seconds():
+            # It may do what it likes by now: when it is back, energy goes off first.
+            self.is_reachable = False
+            self._news.append(ChargerDown(str(err)))
+
+
+def _at_rest(vehicle: Vehicle) -> Vehicle:
+    return Vehicle.CONNECTED if vehicle is Vehicle.CHARGING else vehicle
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""Meters: an energy register beside a charger."""

@@ -1,0 +1,1 @@
+"""Modbus: lines that several drivers share, and what registers mean."""

@@ -1,0 +1,293 @@
+"""Lines to Modbus devices: one request at a time, shared by whoever is on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from drivers.errors import (
+    AccessDeniedError,
+    DeviceGoneError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+from drivers.modbus.library import load_library
+from drivers.modbus.values import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from drivers.errors import DriverError
+    from drivers.modbus.address import DeviceAddress
+
+_LOGGER = logging.getLogger(__name__)
+
+_READS: Final = 2  # One lost answer is daily life on a long cable
+_WORDS: Final = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    6: "device busy",
+    10: "gateway without a path",
+    11: "gateway got no answer",
+}
+
+
+class NoAnswerError(TransientDeviceError):
+    """Nothing came back, or nothing that could be read: it may have been obeyed."""
+
+
+class RefusedError(TransientDeviceError):
+    """The device, or the gateway before it, answered with an exception."""
+
+
+class Line(Protocol):
+    """What a driver asks of a line."""
+
+    async def read(
+        self, device: DeviceAddress, table: Table, address: int, count: int
+    ) -> list[int]:
+        """Read words or bits; asks twice if nothing comes back."""
+
+    async def write(
+        self, device: DeviceAddress, table: Table, address: int, words: Sequence[int]
+    ) -> None:
+        """Write words, or one bit, once; after a NoAnswerError, read back."""
+
+
+class LineOffice(Protocol):
+    """Where drivers get the lines that they share."""
+
+    def take(self, device: DeviceAddress) -> Line:
+        """Share the line to this device until it is given back."""
+
+    async def give_back(self, device: DeviceAddress) -> None:
+        """Stop using the line."""
+
+
+class ModbusLine:
+    """One tty or one connection, opened by the first request and after each loss.
+
+    Frames that were answered too late cannot be told from the next answer on RTU: after
+    a silence the line rests for as long as an answer may take.
+    """
+
+    def __init__(self, device: DeviceAddress) -> None:
+        self.settings = _settings(device)
+        self._device = device
+        self._client: Any = None
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
+
+    async def read(
+        self, device: DeviceAddress, table: Table, address: int, count: int
+    ) -> list[int]:
+        """Read words or bits; asks twice if nothing comes back."""
+
+        def ask(client: Any) -> Awaitable[Any]:  # noqa: ANN401 - the library's
+            read = {
+                Table.HOLDING: client.read_holding_registers,
+                Table.INPUT: client.read_input_registers,
+                Table.COIL: client.read_coils,
+                Table.DISCRETE: client.read_discrete_inputs,
+            }[table]
+            answer: Awaitable[Any] = read(
+                address, count=count, device_id=device.device_id
+            )
+            return answer
+
+        what = f"{table.value} {address}"
+        for attempt in range(1, _READS + 1):
+            try:
+                answer = await self._request(device, what, ask)
+            except NoAnswerError:
+                if attempt == _READS:
+                    raise
+                continue
+            if table.is_of_bits:
+                return [int(bit) for bit in answer.bits[:count]]
+            if len(answer.registers) == count:
+                return list(answer.registers)
+        raise NoAnswerError(f"{_name(device)}: expected {count} words from {what}")
+
+    async def write(
+        self, device: DeviceAddress, table: Table, address: int, words: Sequence[int]
+    ) -> None:
+        """Write words, or one bit, once; after a NoAnswerError, read back."""
+
+        def ask(client: Any) -> Awaitable[Any]:  # noqa: ANN401 - the library's
+            to = {"device_id": device.device_id}
+            answer: Awaitable[Any]
+            if table.is_of_bits:
+                answer = client.write_coil(address, bool(words[0]), **to)
+            else:
+                # Not the function for a single register: some controllers lack it.
+                answer = client.write_registers(address, list(words), **to)
+            return answer
+
+        await self._request(device, f"{table.value} {address}", ask)
+
+    async def close(self) -> None:
+        """Let go of the line; the next request opens it again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+            # A socket is closed by the loop's next turn.
+            await asyncio.sleep(0)
+
+    async def _request(
+        self,
+        device: DeviceAddress,
+        what: str,
+        ask: Callable[[Any], Awaitable[Any]],
+    ) -> Any:  # noqa: ANN401 - the library's
+        is_rtu = device.endpoint.is_rtu
+        async with self._turn:
+            await self._rest()
+            client = await self._opened()
+            was_answered = False
+            try:
+                answer = await ask(client)
+                was_answered = True
+            except Exception as err:
+                # The library raises its own, struct.error and IndexError for garbage.
+                raise NoAnswerError(
+                    f"{_name(device)} does not answer ({what})"
+                ) from err
+            finally:
+                rest = device.pause if was_answered else device.answer_timeout
+                if is_rtu:
+                    self._free_at = _now() + rest.total_seconds()
+        if answer.isError():
+            code = getattr(answer, "exception_code", 0)
+            raise RefusedError(
+                f"{_name(device)} refuses {what}: exception {code}"
+                + (f", {_WORDS[code]}" if code in _WORDS else "")
+            )
+        return answer
+
+    async def _rest(self) -> None:
+        wait_s = self._free_at - _now()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def _opened(self) -> Any:  # noqa: ANN401 - the library's
+        if self._client is not None and not self._client.connected:
+            _LOGGER.info("lost the line %s", self._device.port)
+            await self.close()
+        if self._client is None:
+            client = _make_client(self._device)
+            is_connected = False
+            try:
+                is_connected = await client.connect()
+            except Exception as err:
+                raise _why_not(self._device) from err
+            finally:
+                if not is_connected:
+                    client.close()
+            if not is_connected:
+                raise _why_not(self._device)
+            self._client = client
+        return self._client
+
+
+@dataclass(slots=True)
+class _Entry:
+    line: ModbusLine
+    loop: asyncio.AbstractEventLoop
+    users: int = 0
+
+
+class Lines:
+    """The open lines of this process: a tty, or a gateway, can have one master only."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Entry] = {}
+
+    def take(self, device: DeviceAddress) -> ModbusLine:
+        """Share the line to this device until it is given back; does not open it."""
+        loop = asyncio.get_running_loop()
+        entry = self._open.get(device.port)
+        if entry is None or entry.loop is not loop:
+            entry = self._open[device.port] = _Entry(ModbusLine(device), loop)
+        if entry.line.settings != _settings(device):
+            raise UnsupportedDeviceError(
+                f"{device.port} is used with {entry.line.settings} already, and cannot "
+                f"be with {_settings(device)}"
+            )
+        entry.users += 1
+        return entry.line
+
+    async def give_back(self, device: DeviceAddress) -> None:
+        """Stop using the line; whoever is the last closes it."""
+        entry = self._open.get(device.port)
+        if entry is None:
+            return
+        entry.users -= 1
+        if entry.users == 0:
+            del self._open[device.port]
+            await entry.line.close()
+
+
+#: What drivers share unless they are told otherwise.
+LINES: Final = Lines()
+
+
+def _settings(device: DeviceAddress) -> str:
+    if device.port.startswith("/"):
+        return (
+            f"{device.baudrate} baud, parity {device.parity}, {device.stop_bits} stop"
+        )
+    return device.port
+
+
+def _make_client(device: DeviceAddress) -> Any:  # noqa: ANN401 - the library's
+    library = load_library()
+    endpoint = device.endpoint
+    # It neither repeats nor reconnects by itself: that has to be bounded here.
+    manners = {
+        "timeout": device.answer_timeout.total_seconds(),
+        "retries": 0,
+        "reconnect_delay": 0,
+    }
+    if endpoint.path:
+        return library.client.AsyncModbusSerialClient(
+            endpoint.path,
+            baudrate=device.baudrate,
+            parity=device.parity.value[0].upper(),
+            stopbits=device.stop_bits,
+            **manners,
+        )
+    framer = library.FramerType.RTU if endpoint.is_rtu else library.FramerType.SOCKET
+    return library.client.AsyncModbusTcpClient(
+        endpoint.host, port=endpoint.port, framer=framer, **manners
+    )
+
+
+def _why_not(device: DeviceAddress) -> DriverError:
+    """Name what keeps a line from being opened; the library tells only its log."""
+    path = device.endpoint.path
+    if not path:
+        return TransientDeviceError(f"cannot connect to {device.port}")
+    if not Path(path).exists():
+        return DeviceGoneError(f"there is no serial port at {path}")
+    if not os.access(path, os.R_OK | os.W_OK):
+        return AccessDeniedError(
+            f"cannot open {path}; the agent's user must be in the group dialout"
+        )
+    return TransientDeviceError(
+        f"cannot open {path}: another program uses it, or it is no serial port"
+    )
+
+
+def _name(device: DeviceAddress) -> str:
+    return f"device {device.device_id} on {device.port}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

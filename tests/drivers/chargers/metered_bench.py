@@ -1,0 +1,120 @@
+"""A bench for metered chargers: a charger and a meter that say what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from drivers.chargers.base import Charger
+from drivers.chargers.metered import MeteredCharger
+from drivers.findings import Finding
+from drivers.meters.base import Meter as EnergyMeter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+
+    from drivers.chargers.base import ChargerEvent
+    from drivers.errors import DriverError
+
+
+class FakeCharger(Charger):
+    """Says what it is told to say; its own register reads 7."""
+
+    def __init__(self) -> None:
+        self.says: asyncio.Queue[ChargerEvent | DriverError | None] = asyncio.Queue()
+        self.commands: list[str] = []
+        self.is_closed = False
+
+    async def events(self) -> AsyncGenerator[ChargerEvent]:
+        """Yield what is put into the queue; raise errors; end with None."""
+        try:
+            while (event := await self.says.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self.is_closed = True
+
+    async def enable(self, limit_amps: int | None = None) -> None:
+        """Remember it."""
+        self.commands.append(f"enable {limit_amps}")
+
+    async def disable(self) -> int:
+        """Remember it."""
+        self.commands.append("disable")
+        return 7
+
+    def check(self) -> Iterable[Finding]:
+        """Find something."""
+        return [Finding("charger")]
+
+
+class FakeMeter(EnergyMeter):
+    """Reads `wh`, or raises it, after `takes_s`."""
+
+    def __init__(self) -> None:
+        self.wh: int | DriverError = 1000
+        self.takes_s = 0.1
+        self.readings = 0
+        self.is_closed = False
+
+    @property
+    def poll_every(self) -> timedelta:
+        """Five seconds."""
+        return timedelta(seconds=5)
+
+    async def read_wh(self) -> int:
+        """Read."""
+        self.readings += 1
+        await asyncio.sleep(self.takes_s)
+        if isinstance(self.wh, Exception):
+            raise self.wh
+        return self.wh
+
+    async def close(self) -> None:
+        """Remember it."""
+        self.is_closed = True
+
+    def check(self) -> Iterable[Finding]:
+        """Find something."""
+        return [Finding("meter")]
+
+
+class Bench:
+    """A metered charger, listened to."""
+
+    def __init__(self) -> None:
+        self.inner = FakeCharger()
+        self.meter = FakeMeter()
+        self.charger = MeteredCharger(self.inner, self.meter)
+        self.told: list[ChargerEvent] = []
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Bench]:
+        """Listen until the block ends."""
+        listener = asyncio.create_task(self.listen())
+        try:
+            yield self
+        finally:
+            listener.cancel()
+            await asyncio.wait({listener})
+
+    async def hears(self, *events: ChargerEvent) -> list[ChargerEvent]:
+        """Have the charger say something; return what was told of it."""
+        for event in events:
+            self.inner.says.put_nowait(event)
+        return await self.later(2)
+
+    async def later(self, seconds: float) -> list[ChargerEvent]:
+        """Let time pass; return what was told in it."""
+        self.told.clear()
+        await asyncio.sleep(seconds)
+        return list(self.told)
+
+    async def listen(self) -> None:
+        """Listen until the events end."""
+        async with aclosing(self.charger.events()) as events:
+            async for event in events:
+                self.told.append(event)

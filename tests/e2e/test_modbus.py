@@ -1,0 +1,138 @@
+"""The daemon with a Modbus EVSE for its charger: from the card to the report."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from tests.drivers.modbus.server import Station, serve
+from tests.e2e import cards
+from tests.e2e.reports import the_session
+from tests.e2e.station import AgentProcess
+from tests.e2e.tables import EVSE
+from tests.e2e.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from tests.interop.extrawest import ExtrawestServer
+
+pytestmark = pytest.mark.stack
+
+
+class StationThread:
+    """A controller that runs beside tests without a loop; a context manager."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._stack = AsyncExitStack()
+        self.station = Station()
+        self.evse = self.station.evse
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.port = self._run(
+            self._stack.enter_async_context(serve(self.station, self._kind))
+        )
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._run(self._stack.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - its result
+        return asyncio.run_coroutine_threadsafe(main, self._loop).result(10)
+
+
+@contextmanager
+def agent_with(
+    emsp: ExtrawestServer, hardware: StationThread
+) -> Iterator[AgentProcess]:
+    """Run the daemon on that controller, synchronised."""
+    process = AgentProcess(emsp, start=False)
+    process.tables["evse"][0]["charger"] = {
+        "driver": "modbus",
+        "port": hardware.port,
+        "limit_amps": 16,
+        "pause": "2ms",
+        "poll_every": "100ms",
+    }
+    with process as agent:
+        agent.start()
+        agent.wait_for_whitelist(len(cards.listed()))
+        yield agent
+
+
+def plug(agent: AgentProcess, hardware: StationThread) -> None:
+    """Plug a car in that wants energy, and return when the station knows."""
+    hardware.evse.plugged = hardware.evse.wants = True
+    until(lambda: agent.evse(EVSE)["vehicle"] != "absent", "the vehicle")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+def test_a_card_charges_and_the_session_is_reported(
+    emsp: ExtrawestServer, kind: str
+) -> None:
+    """Plug, tap, charge, tap: energy flows just then, and the report says so."""
+    with StationThread(kind) as hardware, agent_with(emsp, hardware) as agent:
+        evse = hardware.evse
+        assert evse.amps == 0
+        plug(agent, hardware)
+        assert not evse.delivers
+        started = agent.tap(cards.ALWAYS)
+        assert started["outcome"] == "started"
+        until(lambda: evse.delivers, "energy")
+        assert evse.amps == 16
+        until(lambda: agent.evse(EVSE)["vehicle"] == "charging", "its state")
+        stopped = agent.tap(cards.ALWAYS)
+        assert (stopped["outcome"], stopped["reason"]) == ("stopped", "local")
+        until(lambda: not evse.delivers, "the end of energy")
+        *_, completed = the_session(emsp)
+        assert completed["id"] == started["session_id"]
+        assert completed["kwh"] == 0.0  # It has no meter.
+        agent.wait_for_empty_outbox()
+
+
+def test_the_same_session_goes_on_after_a_restart(emsp: ExtrawestServer) -> None:
+    """An orderly end switches off, a kill does not; the next start goes on."""
+    with StationThread("tcp") as hardware, agent_with(emsp, hardware) as agent:
+        evse = hardware.evse
+        plug(agent, hardware)
+        started = agent.tap(cards.ALWAYS)
+        until(lambda: evse.delivers, "energy")
+        agent.terminate()
+        assert evse.amps == 0
+        agent.start()
+        until(lambda: evse.delivers, "energy again")
+        agent.kill()
+        assert evse.delivers
+        agent.start()
+        until(lambda: evse.delivers, "energy once more")
+        stopped = agent.tap(cards.ALWAYS)
+        assert stopped["outcome"] == "stopped"
+        assert stopped["session_id"] == started["session_id"]
+        until(lambda: not evse.delivers, "the end of energy")
+        the_session(emsp)
+
+
+def test_leaving_ends_the_session(emsp: ExtrawestServer) -> None:
+    """The car is unplugged: the session ends, and the next car gets nothing."""
+    with StationThread("tcp") as hardware, agent_with(emsp, hardware) as agent:
+        evse = hardware.evse
+        plug(agent, hardware)
+        assert agent.tap(cards.ALWAYS)["outcome"] == "started"
+        until(lambda: evse.delivers, "energy")
+        evse.plugged = False
+        the_session(emsp)
+        until(lambda: evse.amps == 0, "energy off")
+        until(lambda: agent.evse(EVSE)["vehicle"] == "absent", "the empty socket")
+        plug(agent, hardware)
+        assert not evse.delivers

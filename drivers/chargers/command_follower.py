@@ -1,0 +1,165 @@
+"""Following an installer's program: its messages become events, energy is guarded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from drivers.chargers.base import Vehicle
+from drivers.chargers.changes import changes
+from drivers.chargers.command_link import Link, NoAnswerError
+from drivers.chargers.command_messages import UNKNOWN, Do
+from drivers.errors import DriverError, TransientDeviceError
+
+if TYPE_CHECKING:
+    from drivers.chargers.base import ChargerEvent, ChargerState
+    from drivers.chargers.command_config import CommandConfig
+    from drivers.chargers.command_messages import Message
+
+_REMEMBERED: Final = 64  # Far more states than come between two looks at them
+_POLLS_PER_TIMEOUT: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds; the daemon has to end within a few."""
+
+    #: For the last `disable`.
+    leave_s: float = 1.0
+    #: For a program that is to end: by itself, and again after SIGTERM.
+    grace_s: float = 1.0
+
+
+DEFAULT_TIMINGS: Final = Timings()
+
+
+class Follower:
+    """The charger behind one running program; see CommandCharger for its promises."""
+
+    def __init__(self, config: CommandConfig, timings: Timings) -> None:
+        self._config = config
+        self._timings = timings
+        self._woken = asyncio.Event()
+        self.link = Link(self._on_message, self._woken.set)
+        self._state = UNKNOWN
+        self._told = UNKNOWN
+        self._seen: deque[ChargerState] = deque(maxlen=_REMEMBERED)
+        self._failure: DriverError | None = None
+        # What was confirmed last; None while a command is under way.
+        self._is_on: bool | None = None
+        self._commands = 0
+
+    # ---- commands -------------------------------------------------------------------
+
+    async def enable(self, limit_amps: int | None) -> None:
+        """Let energy flow."""
+        limits = [
+            amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
+        ]
+        self._begin()
+        try:
+            await self._ask(Do.ENABLE, min(limits, default=None))
+        except BaseException:
+            # It may have heard of it all the same, or hear of it late.
+            with suppress(DriverError):
+                self.link.send(Do.DISABLE)
+            raise
+        self._is_on = True
+
+    async def disable(self) -> int | None:
+        """Stop energy and return the register that the answer brings."""
+        self._begin()
+        answer = await self._ask(Do.DISABLE)
+        self._is_on = False
+        return answer.wh
+
+    async def leave(self) -> None:
+        """Leave energy off, as far as there is time."""
+        with suppress(DriverError):
+            await self.link.ask(Do.DISABLE, within_s=self._timings.leave_s)
+
+    def _begin(self) -> None:
+        self._commands += 1
+        self._is_on = None
+
+    async def _ask(self, do: Do, limit_amps: int | None = None) -> Message:
+        within_s = self._config.answer_within.total_seconds()
+        return await self.link.ask(do, limit_amps, within_s=within_s)
+
+    # ---- events ---------------------------------------------------------------------
+
+    async def find(self) -> ChargerState:
+        """Switch off, and say how things stand; a program may take time to start."""
+        within_s = self._config.comm_timeout.total_seconds()
+        await self.link.ask(Do.DISABLE, within_s=within_s)
+        answer = await self.link.ask(Do.STATE, within_s=within_s)
+        self._is_on = False
+        self._check(answer, self._commands)
+        self._seen.clear()
+        self._told = self._state
+        return self._told
+
+    async def next(self) -> list[ChargerEvent]:
+        """Wait for news; raise when there will be none."""
+        while not self._seen:
+            if (failure := self._failure or self.link.failure) is not None:
+                raise failure
+            await self._woken.wait()
+            self._woken.clear()
+        news: list[ChargerEvent] = []
+        while self._seen:
+            before, self._told = self._told, self._seen.popleft()
+            news += changes(before, self._told)
+        return news
+
+    async def watch(self) -> None:
+        """Ask again and again, until the program has been silent for too long."""
+        limit_s = self._config.comm_timeout.total_seconds()
+        while self._failure is None:
+            await asyncio.sleep(limit_s / _POLLS_PER_TIMEOUT)
+            commands = self._commands
+            try:
+                self._check(await self._ask(Do.STATE), commands)
+            except NoAnswerError as err:
+                if self.link.silent_s >= limit_s:
+                    self._fail(err)
+            except DriverError as err:
+                self._fail(err)
+
+    def _check(self, answer: Message, commands: int) -> None:
+        """Compare the program's word with what it has confirmed.
+
+        A program that lies about energy, or has lost its memory, is started anew: that
+        switches off and tells the station. An answer from before a command is none.
+        """
+        if not answer.is_whole_state:
+            raise TransientDeviceError(
+                'the answer to state lacks "vehicle" or "enabled"'
+            )
+        if self._is_on is None or commands != self._commands:
+            return
+        state = self._state
+        if state.enabled and not self._is_on:
+            raise TransientDeviceError(
+                "the program says that energy is on, and has confirmed that it is off"
+            )
+        # A fault or an empty socket is reason enough to switch off by itself.
+        excused = state.fault is not None or state.vehicle is Vehicle.ABSENT
+        if self._is_on and not state.enabled and not excused:
+            raise TransientDeviceError(
+                "the program says that energy is off, and has confirmed that it is on"
+            )
+
+    def _fail(self, err: DriverError) -> None:
+        self._failure = err
+        self._woken.set()
+
+    def _on_message(self, message: Message) -> None:
+        after = message.apply_to(self._state)
+        if after != self._state:
+            self._state = after
+            self._seen.append(after)
+            self._woken.set()

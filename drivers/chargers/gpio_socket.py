@@ -1,0 +1,242 @@
+"""A relay, what is plugged in behind it, and a meter: a charger made of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from drivers.chargers.base import ChargerState, Vehicle
+from drivers.chargers.changes import changes
+from drivers.errors import DriverError, TransientDeviceError
+
+if TYPE_CHECKING:
+    from drivers.chargers.base import ChargerEvent
+    from drivers.chargers.gpio_config import GpioChargerConfig
+    from drivers.chargers.gpio_register import PulseRegister
+    from drivers.gpio import Edge, Lines
+
+_LOGGER = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 64  # Far more states than come between two looks at them
+#: A vehicle that has caused no pulse for so long has paused: at 1000 pulses per kWh it
+#: draws less than 60 W.
+PAUSE_S: Final = 60.0
+#: What a fault is called; the line has no name for it.
+FAULT: Final = "fault input"
+#: A pulse may be under way when the relay opens; more are energy that should not be.
+_STRAY_PULSES: Final = 2
+
+
+class Socket:
+    """The charger behind open lines; see GpioCharger for what it promises."""
+
+    def __init__(
+        self, lines: Lines, config: GpioChargerConfig, register: PulseRegister | None
+    ) -> None:
+        self._lines = lines
+        self._register = register
+        self._save_every_s = (
+            config.meter.save_every.total_seconds() if config.meter else 0.0
+        )
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._levels: dict[str, bool] = {
+            name: lines.is_active(name)
+            for name in ("vehicle", "fault")
+            if name in config.lines()
+        }
+        self._enabled = False
+        self._pulse_number = 0
+        self._pulsed_at: float | None = None
+        self._stray = 0
+        self._saved_at = self._loop.time()
+        self._cannot_save = False
+        self._failure: DriverError | None = None
+        self._told = self.state = self._look()
+        self._seen: deque[ChargerState] = deque(maxlen=_REMEMBERED)
+        self._loop.add_reader(lines.fileno(), self._on_readable)
+
+    # ---- commands -------------------------------------------------------------------
+
+    def enable(self) -> None:
+        """Let energy flow."""
+        if self._failure is not None:
+            raise self._failure
+        self._read_edges()
+        if self.state.fault is not None:
+            raise TransientDeviceError("cannot enable, the fault input is active")
+        if self.state.vehicle is Vehicle.ABSENT:
+            raise TransientDeviceError("cannot enable, no vehicle is plugged in")
+        self._switch(enabled=True)
+
+    async def disable(self) -> int | None:
+        """Stop energy and read the register."""
+        with suppress(DriverError):  # What is wrong shows when it is switched off.
+            # The pulses up to now are this vehicle's.
+            self._read_edges()
+        self._switch(enabled=False)
+        await self._save()
+        self._see()
+        return self.state.wh
+
+    async def leave(self) -> None:
+        """Leave energy off, and the register on the disk."""
+        # A closed descriptor's number is soon another file's.
+        self._loop.remove_reader(self._lines.fileno())
+        with suppress(DriverError):
+            self._read_edges()
+        with suppress(DriverError):
+            self._switch(enabled=False)
+        await self._save()
+
+    def _switch(self, *, enabled: bool) -> None:
+        self._lines.set("relay", active=enabled)
+        if enabled is not self._enabled:
+            self._enabled = enabled
+            self._stray = 0
+            self._pulsed_at = None
+        self._see()
+
+    # ---- events ---------------------------------------------------------------------
+
+    async def next(self) -> list[ChargerEvent]:
+        """Wait for news; raise when the lines are gone."""
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if self._is_save_due():
+                await self._save()
+            self._see()
+            if self._seen:
+                return self._news()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._due_at()):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    def _news(self) -> list[ChargerEvent]:
+        news: list[ChargerEvent] = []
+        while self._seen:
+            # With what has been saved since, so that the reading comes before it.
+            after = replace(self._seen.popleft(), wh=self._register_wh())
+            before, self._told = self._told, after
+            news += changes(before, self._told)
+        return news
+
+    def _due_at(self) -> float | None:
+        """When there is something to do without an edge."""
+        due = []
+        if self._register is not None and not self._register.is_saved:
+            due.append(self._saved_at + self._save_every_s)
+        if self.state.vehicle is Vehicle.CHARGING and self._pulsed_at is not None:
+            due.append(self._pulsed_at + PAUSE_S)
+        return min(due, default=None)
+
+    # ---- what the lines say ---------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        """Take edges as they come: a fault does not wait for anybody."""
+        try:
+            self._read_edges()
+        except DriverError as err:
+            self._failure = err
+            # The loop would call again and again.
+            self._loop.remove_reader(self._lines.fileno())
+        self._woken.set()
+
+    def _read_edges(self) -> None:
+        for edge in self._lines.read_edges():
+            if edge.name == "meter":
+                self._count(edge)
+            else:
+                self._levels[edge.name] = edge.active
+            self._guard()
+            self._see()
+        # Edges that were lost leave their level behind.
+        for name in self._levels:
+            self._levels[name] = self._lines.is_active(name)
+        self._guard()
+        self._see()
+
+    def _guard(self) -> None:
+        """Open the relay when there is a fault, or nobody to charge."""
+        if self._enabled and not self._may_flow():
+            self._switch(enabled=False)
+
+    def _may_flow(self) -> bool:
+        return self._levels.get("vehicle", True) and not self._levels.get("fault")
+
+    def _count(self, edge: Edge) -> None:
+        if self._register is None:
+            return
+        pulses = edge.number - self._pulse_number
+        self._pulse_number = edge.number
+        self._register.count(pulses)
+        self._pulsed_at = self._loop.time()
+        if not self._enabled:
+            self._stray += pulses
+            if self._stray - pulses <= _STRAY_PULSES < self._stray:
+                _LOGGER.warning(
+                    "the meter counts though the relay is off: is its contact welded?"
+                )
+
+    def _see(self) -> None:
+        if (state := self._look()) != self.state:
+            self.state = state
+            self._seen.append(state)
+            self._woken.set()
+
+    def _look(self) -> ChargerState:
+        return ChargerState(
+            vehicle=self._look_at_vehicle(),
+            enabled=self._enabled,
+            wh=self._register_wh(),
+            fault=FAULT if self._levels.get("fault") else None,
+        )
+
+    def _look_at_vehicle(self) -> Vehicle:
+        if not self._levels.get("vehicle", True):
+            return Vehicle.ABSENT
+        if not self._enabled:
+            return Vehicle.CONNECTED
+        if self._register is None:
+            return Vehicle.CHARGING
+        at = self._pulsed_at
+        draws = at is not None and self._loop.time() < at + PAUSE_S
+        return Vehicle.CHARGING if draws else Vehicle.CONNECTED
+
+    # ---- the register ---------------------------------------------------------------
+
+    def _register_wh(self) -> int | None:
+        """What is told was saved before, so that no restart makes the register fall."""
+        if self._register is None:
+            return None
+        return self._register.wh if self._cannot_save else self._register.saved_wh
+
+    def _is_save_due(self) -> bool:
+        if self._register is None or self._register.is_saved:
+            return False
+        is_change = any(
+            (one.vehicle, one.enabled, one.fault)
+            != (self._told.vehicle, self._told.enabled, self._told.fault)
+            for one in self._seen
+        )
+        return is_change or self._loop.time() >= self._saved_at + self._save_every_s
+
+    async def _save(self) -> None:
+        """Write the register in a thread: an SD card may take its time."""
+        if self._register is None:
+            return
+        self._saved_at = self._loop.time()
+        try:
+            await asyncio.to_thread(self._register.save)
+        except DriverError as err:
+            if not self._cannot_save:
+                _LOGGER.warning("%s; what is counted is lost at a restart", err)
+            self._cannot_save = True
+        else:
+            self._cannot_save = False

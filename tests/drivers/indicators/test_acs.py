@@ -1,0 +1,474 @@
+"""LEDs and buzzers of ACS readers, over readers that are only objects."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from drivers.errors import (
+    AccessDeniedError,
+    DeviceGoneError,
+    DriverError,
+    TransientDeviceError,
+    UnsupportedDeviceError,
+)
+from drivers.indicators.base import Signal
+from drivers.indicators.patterns import Colour, Pattern
+from drivers.readers.pcsc_codes import Code
+from tests.drivers.indicators.acs_bench import (
+    READER,
+    FakePyscard,
+    Plugged,
+    indicator_on,
+)
+from tests.drivers.indicators.acs_readers import GREEN, RED, Acr122u, Acr1252u
+from tests.fakes.virtual_loop import run_virtual
+
+if TYPE_CHECKING:
+    from drivers.indicators.acs import AcsIndicator
+    from tests.drivers.indicators.acs_readers import AcsReader
+
+BOTH: Final = RED | GREEN
+FIRST_LIGHT: Final = {
+    Signal.READY: GREEN,
+    Signal.READING: BOTH,
+    Signal.CHECKING: BOTH,
+    Signal.ACCEPTED: GREEN,
+    Signal.REFUSED: RED,
+    Signal.CHARGING: GREEN,
+    Signal.LOCKED: BOTH,
+    Signal.ERROR: RED,
+}
+MODELS: Final = {"acr122u": Acr122u, "acr1252u": Acr1252u}
+#: The ACR1252U's SAM slot shares its LEDs with the other.
+SAM_SLOT: Final = "ACS ACR1252 1S CL Reader [ACR1252 Dual Reader SAM] 01 00"
+PICC_SLOT: Final = "ACS ACR1252 1S CL Reader [ACR1252 Dual Reader PICC] 00 00"
+
+STEADY: Final = Pattern(colours=(Colour.GREEN,))
+BLINKING: Final = Pattern(
+    colours=(Colour.RED,),
+    on=timedelta(milliseconds=300),
+    off=timedelta(milliseconds=700),
+)
+
+
+def plugged(**options: Any) -> tuple[FakePyscard, Plugged]:  # noqa: ANN401 - any option
+    """Plug in one reader, an ACR122U unless told otherwise."""
+    reader = Plugged(options.pop("device", None) or Acr122u(), **options)
+    return FakePyscard({READER: reader}), reader
+
+
+def watch(indicator: AcsIndicator, signal: Signal, seconds: float = 0.0) -> None:
+    """Show one signal, for so many seconds."""
+
+    async def main() -> None:
+        await indicator.show(signal)
+        await asyncio.sleep(seconds)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("signal", Signal)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("way", ["apdu", "escape", "auto"])
+def test_every_signal_on_every_model(model: str, way: str, signal: Signal) -> None:
+    """Its colour is there when `show` returns, and comes the configured way."""
+    device = MODELS[model]()
+    pyscard, reader = plugged(device=device, card=True)
+    watch(indicator_on(pyscard, model=model, way=way), signal)
+    assert device.states[0] == FIRST_LIGHT[signal]
+    assert set(reader.ways) == {"escape" if way == "auto" else way}
+    assert (pyscard.open_contexts, pyscard.open_handles) == (0, {})
+
+
+def glimpses(device: AcsReader, model: str, signal: Signal) -> list[int]:
+    """Look at the LEDs every 50 ms for 3 s; last is the sum of all beeps."""
+    pyscard, _ = plugged(device=device)
+    indicator = indicator_on(pyscard, model=model)
+
+    async def main() -> list[int]:
+        await indicator.show(signal)
+        seen = []
+        for _ in range(60):
+            await asyncio.sleep(0.05)
+            seen.append(device.leds)
+        return [*seen, sum(device.beeps)]
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_signals_can_be_told_apart(model: str) -> None:
+    """Without a card, no two of the eight look and sound alike."""
+    seen = {tuple(glimpses(MODELS[model](), model, signal)) for signal in Signal}
+    assert len(seen) == len(Signal)
+
+
+def test_a_card_is_acknowledged_at_once() -> None:
+    """Reading is seen and heard before anything is decided; the ACR122U rounds up."""
+    pyscard, reader = plugged()
+    watch(indicator_on(pyscard), Signal.READING, seconds=0.1)
+    assert reader.device.leds == BOTH
+    assert reader.device.beeps == [100]
+
+
+def test_blinking_and_rest() -> None:
+    """A blinking light follows its times; the next signal ends it at once."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    indicator = indicator_on(pyscard, locked=BLINKING, ready=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.LOCKED)
+        await asyncio.sleep(0.25)
+        for second in range(3):
+            assert device.leds == RED, second
+            await asyncio.sleep(0.1)
+            assert device.leds == 0, second
+            await asyncio.sleep(0.9)
+        await indicator.show(Signal.READY)
+        await asyncio.sleep(10)
+
+    run_virtual(main())
+    assert device.states == [RED, 0] * 3 + [RED, GREEN]
+
+
+def test_a_tone_leaves_gaps_for_cards() -> None:
+    """The ACR122U is never deaf for longer than 200 ms, however long the tone."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    tone = Pattern(tone=timedelta(milliseconds=500), tones=2)
+    watch(indicator_on(pyscard, refused=tone), Signal.REFUSED, 2)
+    assert device.beeps == [200, 200, 100] * 2
+    assert device.deaf_ms == 200
+
+
+def test_buzzer_of_the_acr1252u() -> None:
+    """Its tones are told in 10 ms, and never as a blocking command."""
+    device = Acr1252u()
+    pyscard, _ = plugged(device=device)
+    tone = Pattern(tone=timedelta(milliseconds=130), tones=2)
+    watch(indicator_on(pyscard, model="acr1252u", accepted=tone), Signal.ACCEPTED, 2)
+    assert device.beeps == [130, 130]
+    assert device.deaf_ms == 0
+
+
+def test_the_next_signal_silences_a_tone() -> None:
+    """No piece of a tone comes after the signal that follows."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    tone = Pattern(tone=timedelta(seconds=2))
+    indicator = indicator_on(pyscard, refused=tone, ready=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.REFUSED)
+        await asyncio.sleep(0.5)
+        await indicator.show(Signal.READY)
+        await asyncio.sleep(5)
+
+    run_virtual(main())
+    assert device.beeps == [200] * 3
+
+
+def test_a_resting_light_is_put_again() -> None:
+    """A reader that changed its LEDs by itself shows the signal again soon."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    indicator = indicator_on(pyscard, ready=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.READY)
+        device.light(RED)
+        await asyncio.sleep(2.1)
+        assert device.leds == GREEN
+
+    run_virtual(main())
+
+
+def test_through_a_card_nothing_blinks() -> None:
+    """The card is connected to once for the light and once per tone."""
+    device = Acr122u()
+    pyscard, reader = plugged(device=device, card=True)
+    tone = Pattern(
+        colours=(Colour.RED,),
+        on=timedelta(milliseconds=100),
+        tone=timedelta(milliseconds=100),
+        tones=3,
+    )
+    indicator = indicator_on(pyscard, way="apdu", refused=tone)
+    watch(indicator, Signal.REFUSED, seconds=5)
+    assert device.states == [RED]
+    assert device.beeps == [100] * 3
+    assert reader.ways == ["apdu"] * 4
+
+
+def test_without_a_card_apdus_are_left_out() -> None:
+    """Where only a card would do and none lies there, nothing fails and nothing waits.
+
+    The card that comes later does not get what was meant for the time before it.
+    """
+    device = Acr122u()
+    pyscard, reader = plugged(device=device)
+    indicator = indicator_on(pyscard, way="apdu")
+
+    async def main() -> None:
+        await indicator.show(Signal.REFUSED)
+        reader.card = True
+        await asyncio.sleep(10)
+        assert reader.ways == []
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    "code", [Code.SCARD_E_UNSUPPORTED_FEATURE, Code.SCARD_E_NOT_TRANSACTED]
+)
+@pytest.mark.parametrize("way", ["escape", "auto"])
+def test_refused_escape_says_what_to_do(way: str, code: Code) -> None:
+    """Whichever way a driver refuses, the error names the option and its file."""
+    pyscard, reader = plugged(escape=code)
+    indicator = indicator_on(pyscard, way=way)
+    with pytest.raises(UnsupportedDeviceError, match="ifdDriverOptions to 0x0001") as e:
+        watch(indicator, Signal.READY)
+    assert "Info.plist" in str(e.value)
+    assert "restart pcscd" in str(e.value)
+    assert set(reader.ways) == {"refused"}
+
+
+def test_refused_escape_is_not_tried_on_and_on() -> None:
+    """A signal that met the refusal has no timer left that would meet it again."""
+    pyscard, reader = plugged(escape=Code.SCARD_E_UNSUPPORTED_FEATURE)
+    indicator = indicator_on(pyscard, way="escape")
+
+    async def main() -> None:
+        with pytest.raises(UnsupportedDeviceError):
+            await indicator.show(Signal.LOCKED)
+        await asyncio.sleep(30)
+
+    run_virtual(main())
+    assert reader.ways == ["refused"]
+
+
+def test_auto_falls_back_to_the_card_and_returns() -> None:
+    """With a card a refusal does not matter; once allowed, escapes are found again."""
+    device = Acr122u()
+    pyscard, reader = plugged(
+        device=device, card=True, escape=Code.SCARD_E_NOT_TRANSACTED
+    )
+    indicator = indicator_on(pyscard, ready=STEADY, locked=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.READY)
+        await indicator.show(Signal.LOCKED)
+        assert reader.ways == ["refused", "apdu", "apdu"]
+        reader.card, reader.escape = False, 0
+        await indicator.show(Signal.READY)
+        assert reader.ways[3:] == ["escape"]
+
+    run_virtual(main())
+
+
+def test_a_broken_line_is_no_refusal() -> None:
+    """Where escapes have worked, the same code only says that the line broke."""
+    pyscard, reader = plugged()
+    indicator = indicator_on(pyscard, ready=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.READY)
+        reader.escape = Code.SCARD_E_NOT_TRANSACTED
+        with pytest.raises(TransientDeviceError):
+            await indicator.show(Signal.READY)
+        reader.escape = Code.SCARD_E_UNSUPPORTED_FEATURE
+        with pytest.raises(UnsupportedDeviceError):
+            await indicator.show(Signal.READY)
+
+    run_virtual(main())
+
+
+def test_it_gives_way_to_another_program() -> None:
+    """A reader that somebody has for himself is left alone; the light comes later."""
+    device = Acr122u()
+    pyscard, reader = plugged(device=device, connect=Code.SCARD_E_SHARING_VIOLATION)
+    indicator = indicator_on(pyscard, error=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.REFUSED)
+        await indicator.show(Signal.ERROR)
+        assert device.states == []
+        reader.connect = Code.SCARD_S_SUCCESS
+        await asyncio.sleep(2.1)
+
+    run_virtual(main())
+    assert device.states == [GREEN]
+    assert device.beeps == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (Code.SCARD_E_READER_UNAVAILABLE, TransientDeviceError),
+        (Code.SCARD_E_UNKNOWN_READER, TransientDeviceError),
+        (Code.SCARD_W_SECURITY_VIOLATION, AccessDeniedError),
+    ],
+)
+def test_failures_are_named(code: Code, kind: type[DriverError]) -> None:
+    """A failed connection is the error whose class says whether to try again."""
+    pyscard, _ = plugged(connect=code)
+    with pytest.raises(kind):
+        watch(indicator_on(pyscard), Signal.READY)
+    assert (pyscard.open_contexts, pyscard.open_handles) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        ("63 00", TransientDeviceError, "failed"),
+        ("6D 00", UnsupportedDeviceError, "got 6D 00"),
+        ("", TransientDeviceError, "does not answer"),
+        ("90", UnsupportedDeviceError, "got 90"),
+        ("04 A1 B2 C3 D4 E5 F6 90 00", UnsupportedDeviceError, "got 9 bytes"),
+    ],
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_wrong_answers(
+    model: str, answer: str, kind: type[DriverError], text: str
+) -> None:
+    """Each wrong answer is an error, and never shows what could be a card number."""
+    pyscard, _ = plugged(device=MODELS[model](), answers=[bytes.fromhex(answer)])
+    if model == "acr1252u" and answer == "63 00":
+        kind, text = UnsupportedDeviceError, "got 63 00"
+    with pytest.raises(kind, match=text) as caught:
+        watch(indicator_on(pyscard, model=model, way="escape"), Signal.READY)
+    assert "B2" not in str(caught.value)
+
+
+def test_a_card_torn_away_is_no_failure() -> None:
+    """No bytes through a card mean that it left; the light is left out."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device, card=True, answers=[b""])
+    watch(indicator_on(pyscard, way="apdu"), Signal.ACCEPTED, 2)
+    assert device.states == []
+
+
+def test_a_reader_that_comes_back_shows_the_signal() -> None:
+    """Unplugged is an error that names what is attached; plugged in, it catches up."""
+    device = Acr122u()
+    pyscard, reader = plugged(device=device)
+    pyscard.readers = {"Other 00 00": reader}
+    indicator = indicator_on(pyscard, ready=STEADY)
+
+    async def main() -> None:
+        with pytest.raises(DeviceGoneError, match=r"'ACS \*'; attached: Other 00 00"):
+            await indicator.show(Signal.READY)
+        pyscard.readers = {READER: reader}
+        await asyncio.sleep(2.1)
+
+    run_virtual(main())
+    assert device.states == [GREEN]
+
+
+def test_pcscd_that_comes_back() -> None:
+    """Without pcscd the error says what to start; then the light catches up."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    pyscard.establish = Code.SCARD_E_NO_SERVICE
+    indicator = indicator_on(pyscard, ready=STEADY)
+
+    async def main() -> None:
+        with pytest.raises(TransientDeviceError, match="systemctl start pcscd"):
+            await indicator.show(Signal.READY)
+        pyscard.establish = Code.SCARD_S_SUCCESS
+        await asyncio.sleep(2.1)
+
+    run_virtual(main())
+    assert device.states == [GREEN]
+
+
+def test_one_failing_reader_does_not_darken_the_others() -> None:
+    """All that match show the signal, and the failure is still told."""
+    device = Acr122u()
+    good, bad = Plugged(device), Plugged(Acr122u(), connect=Code.SCARD_F_COMM_ERROR)
+    pyscard = FakePyscard({"ACS A 00 00": bad, "ACS B 01 00": good})
+    with pytest.raises(TransientDeviceError):
+        watch(indicator_on(pyscard), Signal.ERROR)
+    assert device.states == [RED]
+
+
+@pytest.mark.parametrize(
+    ("match", "told"), [("ACS *", [PICC_SLOT]), (SAM_SLOT, [SAM_SLOT])]
+)
+def test_one_device_is_told_once(match: str, told: list[str]) -> None:
+    """The slot of the security module is left out, unless it is named."""
+    readers = {name: Plugged(Acr1252u()) for name in (PICC_SLOT, SAM_SLOT)}
+    indicator = indicator_on(FakePyscard(readers), model="acr1252u", match=match)
+    watch(indicator, Signal.READY)
+    assert [name for name, reader in readers.items() if reader.ways] == told
+
+
+@pytest.mark.parametrize("card_beep", [True, False])
+@pytest.mark.parametrize("way", ["escape", "apdu"])
+def test_card_beep_of_the_acr122u(way: str, *, card_beep: bool) -> None:
+    """It is told once, and again after the reader was away."""
+    device = Acr122u(card_beep=not card_beep)
+    pyscard, reader = plugged(device=device, card=True)
+    indicator = indicator_on(pyscard, way=way, card_beep=card_beep, ready=STEADY)
+
+    async def main() -> None:
+        await indicator.show(Signal.READY)
+        assert device.card_beep is card_beep
+        await indicator.show(Signal.READY)
+        assert len(reader.ways) == 3
+        pyscard.readers = {}
+        with pytest.raises(DeviceGoneError):
+            await indicator.show(Signal.READY)
+        device.card_beep = not card_beep
+        pyscard.readers = {READER: reader}
+        await indicator.show(Signal.READY)
+        assert device.card_beep is card_beep
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("before", "card_beep", "after", "written"),
+    [(0x7F, False, 0x77, 1), (0x77, False, 0x77, 0), (0x77, True, 0x7F, 1)],
+)
+def test_card_beep_of_the_acr1252u(
+    before: int, after: int, written: int, *, card_beep: bool
+) -> None:
+    """One bit of its stored behavior changes, and nothing is stored without need."""
+    device = Acr1252u(behavior=before)
+    pyscard, _ = plugged(device=device)
+    watch(
+        indicator_on(pyscard, model="acr1252u", card_beep=card_beep), Signal.READY, 10
+    )
+    assert (device.behavior, device.written) == (after, written)
+
+
+def test_card_beep_is_left_alone_by_default() -> None:
+    """Without the key, the reader keeps its habit."""
+    device = Acr122u()
+    pyscard, _ = plugged(device=device)
+    watch(indicator_on(pyscard), Signal.READY)
+    assert device.card_beep
+
+
+def test_close_leaves_it_dark() -> None:
+    """After closing nothing shines and no timer runs, and a missing reader is fine."""
+    device = Acr122u()
+    pyscard, reader = plugged(device=device)
+    indicator = indicator_on(pyscard)
+
+    async def main() -> None:
+        await indicator.show(Signal.LOCKED)
+        await indicator.close()
+        told = len(reader.ways)
+        await asyncio.sleep(30)
+        assert (device.leds, len(reader.ways)) == (0, told)
+        pyscard.readers = {}
+        await indicator.close()
+
+    run_virtual(main())

@@ -27,7 +27,7 @@ def test_our_own_drivers_are_found_like_others() -> None:
 
 def test_a_driver_that_is_not_there_is_answered_with_those_that_are() -> None:
     """Kinds are not mixed up: a charger is no reader."""
-    with pytest.raises(ConfigError, match="no such driver; installed are: .*pipe"):
+    with pytest.raises(ConfigError, match=r"no such driver; installed are: .*pipe"):
         registry.load_driver(registry.READERS, "simulated")
 
 

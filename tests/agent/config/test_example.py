@@ -56,6 +56,7 @@ WITHOUT_DEFAULT = {
     "latitude",
     "location_name",
     "longitude",
+    "meter",
     "meter_id",
     "party_id",
     "per_kwh",

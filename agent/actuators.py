@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+INDICATOR_CLOSES_WITHIN = timedelta(seconds=1)
 CHARGER_TIMEOUT = timedelta(seconds=5)  # For a charger to confirm enable or disable
 
 
@@ -201,6 +203,15 @@ class IndicatorPort:
 
     async def run(self) -> None:
         """Show signals until cancelled."""
+        try:
+            await self._show_signals()
+        finally:
+            # Nobody is shown that a station that has ended would be ready.
+            with suppress(Exception):
+                async with asyncio.timeout(INDICATOR_CLOSES_WITHIN.total_seconds()):
+                    await self._indicator.close()
+
+    async def _show_signals(self) -> None:
         while True:
             signal = await self._signals.get()
             try:

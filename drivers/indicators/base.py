@@ -34,6 +34,9 @@ class Indicator(ABC):
     async def show(self, signal: Signal) -> None:
         """Show the signal until the next one; raise DriverError if it cannot."""
 
+    async def close(self) -> None:  # noqa: B027 - most indicators have nothing to do
+        """Show nothing any more, and give back what was taken; called once, last."""
+
     def check(self) -> Iterable[Finding]:
         """Look at what this driver needs, without disturbing the device; may block.
 

@@ -315,6 +315,20 @@ def test_signals_are_shown_in_order() -> None:
     show(indicator, Signal.READING, Signal.CHECKING, Signal.ACCEPTED)
 
     assert indicator.shown == ["reading", "checking", "accepted"]
+    assert indicator.closed == 1
+
+
+def test_an_indicator_that_cannot_be_closed_holds_nothing_up() -> None:
+    """It is given a second, and whatever it raises is its own affair."""
+
+    class Stuck(FakeIndicator):
+        async def close(self) -> None:
+            await super().close()
+            await asyncio.sleep(3600)
+
+    indicator = Stuck()
+    show(indicator, Signal.READY)
+    assert indicator.closed == 1
 
 
 def test_every_signal_has_its_word() -> None:

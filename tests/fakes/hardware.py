@@ -130,6 +130,11 @@ class FakeIndicator(Indicator):
         self.shown: list[str] = []
         self.failures: list[Exception] = []
         self.takes_s = takes_s
+        self.closed = 0
+
+    async def close(self) -> None:
+        """Count it."""
+        self.closed += 1
 
     async def show(self, signal: Signal) -> None:
         """Show the signal."""

@@ -43,6 +43,10 @@ class FakeChip:
                 self.switch(name, active=False)
         return self.lines
 
+    def is_free(self) -> bool:
+        """Whether nobody has the lines."""
+        return self.lines is None
+
     def switch(self, name: str, *, active: bool) -> None:
         """Set an output."""
         self.outputs[name] = active

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from tests.drivers.modbus.server import Station, serve
+from tests.drivers.modbus.server import METER_ID, Station, serve
 from tests.e2e import cards
 from tests.e2e.reports import the_session
 from tests.e2e.station import AgentProcess
@@ -98,6 +98,32 @@ def test_a_card_charges_and_the_session_is_reported(
         *_, completed = the_session(emsp)
         assert completed["id"] == started["session_id"]
         assert completed["kwh"] == 0.0  # It has no meter.
+        agent.wait_for_empty_outbox()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+def test_a_meter_on_the_same_line(emsp: ExtrawestServer, kind: str) -> None:
+    """The report has the energy that the meter beside the controller has counted."""
+    with StationThread(kind) as hardware, agent_with(emsp, hardware) as agent:
+        agent.tables["evse"][0]["meter"] = {
+            "driver": "modbus",
+            "profile": "sdm72",
+            "port": hardware.port,
+            "device_id": METER_ID,
+            "pause": "2ms",
+            "poll_every": "100ms",
+        }
+        agent.restart()
+        evse = hardware.evse
+        plug(agent, hardware)
+        agent.tap(cards.ALWAYS)
+        until(lambda: evse.delivers, "energy")
+        evse.kwh = 3.5
+        until(lambda: agent.evse(EVSE)["energy_wh"] == 2500, "the reading")
+        evse.kwh = 5.25
+        assert agent.tap(cards.ALWAYS)["outcome"] == "stopped"
+        *_, completed = the_session(emsp)
+        assert completed["kwh"] == pytest.approx(4.25)
         agent.wait_for_empty_outbox()
 
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import ChargerDown, ChargerUp, Vehicle
+from drivers.chargers.changes import changes
 from drivers.chargers.openevse_settings import Settings
 from drivers.chargers.openevse_switch import Memory, Switch, choose_gate
-from drivers.chargers.openevse_view import changes, see_vehicle, view
+from drivers.chargers.openevse_view import see_vehicle, view
 from drivers.chargers.rapi_client import NoAnswerError
 from drivers.errors import TransientDeviceError
 

@@ -1,33 +1,15 @@
-"""What an OpenEVSE's status means to the station, and what changed since the last."""
+"""What an OpenEVSE's status means to the station."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from drivers.chargers.base import (
-    ChargerState,
-    Charging,
-    Connected,
-    Disconnected,
-    Fault,
-    FaultCleared,
-    Meter,
-    Vehicle,
-)
+from drivers.chargers.base import ChargerState, Vehicle
 from drivers.chargers.rapi_status import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from drivers.chargers.base import ChargerEvent
     from drivers.chargers.rapi_gate import Gate
     from drivers.chargers.rapi_status import Status
-
-_VEHICLE_EVENTS: Final[dict[Vehicle, ChargerEvent]] = {
-    Vehicle.ABSENT: Disconnected(),
-    Vehicle.CONNECTED: Connected(),
-    Vehicle.CHARGING: Charging(),
-}
 
 
 def see_vehicle(status: Status, before: Vehicle) -> Vehicle:
@@ -56,13 +38,3 @@ def view(
         wh=register_wh,
         fault=status.fault,
     )
-
-
-def changes(before: ChargerState, after: ChargerState) -> Iterator[ChargerEvent]:
-    """Yield what to tell about the way from one to the other, Meter first."""
-    if after.wh is not None and after.wh != before.wh:
-        yield Meter(after.wh)
-    if after.fault != before.fault:
-        yield FaultCleared() if after.fault is None else Fault(after.fault)
-    if after.vehicle is not before.vehicle:
-        yield _VEHICLE_EVENTS[after.vehicle]

@@ -16,7 +16,8 @@ from drivers.chargers.base import (
     Meter,
     Vehicle,
 )
-from drivers.chargers.openevse_view import changes, see_vehicle, view
+from drivers.chargers.changes import changes
+from drivers.chargers.openevse_view import see_vehicle, view
 from drivers.chargers.rapi_gate import AuthLockGate
 from drivers.chargers.rapi_status import Flag, State, Status
 

@@ -181,13 +181,24 @@ def _check_shared_paths(config: Config, mistakes: Mistakes) -> None:
             (place, "driver", f"reader {reader.name}", reader.reader),
             (place, "indicator", indicator, reader.indicator),
         ]
-    users: dict[Path, str] = {}
+    users: dict[object, str] = {}
     for place, key, user, table in tables:
-        for path in _paths_in(table.options):
-            if path in users:
-                problem = f"{path} is used by the {users[path]} and the {user}"
+        # A meter may be the charger's own, and then shares even its number.
+        name = _port_of(table.options, key)
+        for used in [*_paths_in(table.options), *([name] if name else [])]:
+            if used in users:
+                problem = f"{used} is used by the {users[used]} and the {user}"
                 mistakes.add(place, key, problem)
-            users.setdefault(path, user)
+            users.setdefault(used, user)
+
+
+def _port_of(options: object, key: str) -> str | None:
+    """Name a serial port, or a device of a line that several share."""
+    port = getattr(options, "port", None)
+    if not isinstance(port, str) or key == "meter":
+        return None
+    number = getattr(options, "device_id", None)
+    return port if number is None else f"{port}, device_id {number},"
 
 
 def _paths_in(options: object) -> list[Path]:

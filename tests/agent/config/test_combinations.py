@@ -241,3 +241,28 @@ def test_every_upstream_is_checked(tmp_path: Path) -> None:
     text = GOOD.replace('name = "hub"', 'name = "hub"\nhandshake = true')
     with pytest.raises(ConfigError, match=r"\[\[upstream\]\] number 2 handshake"):
         load(tmp_path, text)
+
+
+def _two_chargers(first: str, second: str) -> str:
+    """Configure two EVSEs, each with this charger."""
+    text = GOOD
+    for name, charger in (("e1", first), ("e2", second)):
+        simulated = (
+            f'{{ driver = "simulated", control = "{name}.ctl", log = "{name}.jsonl" }}'
+        )
+        assert simulated in text
+        text = text.replace(simulated, f"{{ {charger} }}")
+    return text
+
+
+MODBUS = 'driver = "modbus", limit_amps = 16, port = "/dev/ttyUSB0", device_id = '
+OPENEVSE = 'driver = "openevse", port = "/dev/ttyUSB0"'
+
+
+def test_two_drivers_do_not_fight_over_a_port(tmp_path: Path) -> None:
+    """One serial port each; on a line of several devices, one number each."""
+    with pytest.raises(ConfigError, match="ttyUSB0 is used by the charger of"):
+        load_config(write(tmp_path, _two_chargers(OPENEVSE, OPENEVSE)))
+    with pytest.raises(ConfigError, match="device_id 1, is used by the charger of"):
+        load_config(write(tmp_path, _two_chargers(f"{MODBUS}1", f"{MODBUS}1")))
+    load_config(write(tmp_path, _two_chargers(f"{MODBUS}1", f"{MODBUS}2")))

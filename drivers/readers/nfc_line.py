@@ -24,6 +24,8 @@ from drivers.readers.formats.pn532_frames import Frame, Signal
 
 WRITE_TIMEOUT_S: Final = 1.0
 READ_BYTES: Final = 1024
+# nfcpy waits 0.1 s for an ACK, and the chip takes 15 ms; but a computer may be busy.
+LEAST_WAIT_S: Final = 0.3
 # Some USB adapters on a Raspberry Pi hold the first bytes back for a second.
 FIRST_ANSWER_S: Final = 1.5
 
@@ -50,7 +52,7 @@ class SerialLine:
         self._writable.register(self._fd, select.POLLOUT)
         self._deframer = Deframer(frames.cut)
         self._frames = deque[Frame]()
-        self._patience_s = FIRST_ANSWER_S
+        self._is_fresh = True
 
     @property
     def baudrate(self) -> int:
@@ -80,12 +82,14 @@ class SerialLine:
                 raise _gone() from err
 
     def read(self, timeout: float) -> bytearray:
-        """Wait for a valid frame, at most so many milliseconds."""
-        patience_s, self._patience_s = self._patience_s, 0.0
-        deadline = time.monotonic() + max(timeout / 1000, patience_s)
+        """Wait for a valid frame, so many milliseconds or LEAST_WAIT_S."""
+        least_s = FIRST_ANSWER_S if self._is_fresh else LEAST_WAIT_S
+        self._is_fresh = False
+        deadline = time.monotonic() + max(timeout / 1000, least_s)
         while not self._frames:
-            wait_s = deadline - time.monotonic()
-            if wait_s <= 0 or not self._readable.poll(wait_s * 1000):
+            # What has come is taken even if we come too late ourselves.
+            wait_s = max(deadline - time.monotonic(), 0)
+            if not self._readable.poll(wait_s * 1000):
                 raise _timed_out()
             self._frames.extend(self._deframer.feed(self._receive(), time.monotonic()))
         frame = self._frames.popleft()

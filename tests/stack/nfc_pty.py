@@ -23,7 +23,7 @@ SPEEDS: Final = {
     for name in dir(termios)
     if name[0] == "B" and name[1:].isdigit()
 }
-DEADLINE_S: Final = 5.0
+DEADLINE_S: Final = 15.0
 
 
 class Pn532OnPty:

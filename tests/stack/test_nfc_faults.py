@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drivers.errors import TransientDeviceError
+from drivers.readers import nfc_line
 from drivers.readers.base import CardLeft, ReaderUp
 from drivers.readers.nfc_worker import MAX_FAULTS
 from tests.stack import nfc_chip
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
+# The emulated chip is a thread, which a busy machine may forget for a while.
+PATIENT_S = 1.0
+
 
 @pytest.fixture
-def pn532(tmp_path: Path) -> Iterator[Pn532OnPty]:
+def pn532(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pn532OnPty]:
     """Plug a PN532 in, under a name that udev would give it."""
+    monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", PATIENT_S)
     with Pn532OnPty(tmp_path / "usb-1a86_USB_Serial-if00-port0") as plugged:
         yield plugged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
+from drivers.readers import nfc_line
 from drivers.readers.base import CardArrived, CardLeft, ReaderUp
 from drivers.readers.nfc import NfcConfig, NfcReader
 from tests.drivers.pipes import open_files
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
+# The emulated chip is a thread, which a busy machine may forget for a while.
+PATIENT_S = 5.0
+
 CARDS: list[tuple[str, EmulatedCard]] = [
     ("4 bytes", EmulatedCard(bytes.fromhex("9A5CE714"))),
     ("7 bytes", EmulatedCard(UID)),
@@ -47,8 +52,9 @@ CARDS: list[tuple[str, EmulatedCard]] = [
 
 
 @pytest.fixture
-def pn532(tmp_path: Path) -> Iterator[Pn532OnPty]:
+def pn532(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pn532OnPty]:
     """Plug a PN532 in, under a name that udev would give it."""
+    monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", PATIENT_S)
     with Pn532OnPty(tmp_path / "usb-1a86_USB_Serial-if00-port0") as plugged:
         yield plugged
 
@@ -91,10 +97,11 @@ def test_a_card_that_lies_there_at_the_opening(pn532: Pn532OnPty) -> None:
     pn532.lay(UID)
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
+        reader = make_reader(pn532, held_for=timedelta(milliseconds=500))
+        async with aclosing(reader.events()) as events:
             await following(events)
             found = await following(events)
-            pn532.wait_for_looks(30)
+            pn532.wait_for_looks(300)  # With a pause of 2 ms each
             pn532.lay(OTHER_UID)
             await following(events)
             came = await following(events)
@@ -156,8 +163,12 @@ def test_unplugged_and_plugged_a_hundred_times(pn532: Pn532OnPty) -> None:
     run(main())
 
 
-def test_killed_in_the_middle(pn532: Pn532OnPty) -> None:
+def test_killed_in_the_middle(
+    pn532: Pn532OnPty, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A chip that nobody has closed answers the next one: its speed is never raised."""
+    # Closing waits for a chip that is mute.
+    monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", 0.1)
 
     async def main() -> None:
         reader = make_reader(pn532)
@@ -229,7 +240,9 @@ class Heard(logging.Handler):
 
 
 def test_no_card_number_in_the_log(
-    pn532: Pn532OnPty, caplog: pytest.LogCaptureFixture
+    pn532: Pn532OnPty,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not with all of nfcpy's logging switched on, and neither when it fails."""
     caplog.set_level(1)
@@ -242,6 +255,7 @@ def test_no_card_number_in_the_log(
             await following(events)
             pn532.lay(UID)
             await arrival(events)
+            monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", 0.1)
             pn532.chip.faulty, pn532.chip.fault = LIST, nfc_chip.bad_checksum
             await failure(events)
 

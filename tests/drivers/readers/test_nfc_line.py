@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import termios
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,6 @@ class Terminal:
     def __init__(self) -> None:
         self.master, self._slave = os.openpty()
         self.line = SerialLine(os.ttyname(self._slave))
-        self.line._patience_s = 0.0
 
     def send(self, data: bytes) -> None:
         """Say something as the chip would."""
@@ -74,8 +74,11 @@ def test_two_frames_glued_together(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     "data", [b"", VERSION[:-3], VERSION[:-2] + b"\xe9\x00", b"\x00" * 40]
 )
-def test_no_frame(terminal: Terminal, data: bytes) -> None:
-    """What is none is waited out, by the error that nfcpy knows."""
+def test_no_frame(
+    terminal: Terminal, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is none is waited out, and ends in the error that nfcpy knows."""
+    monkeypatch.setattr(nfc_line, "FIRST_ANSWER_S", 0.0)
     terminal.send(data)
     with pytest.raises(TimeoutError):
         terminal.line.read(30.0)
@@ -97,9 +100,31 @@ def test_a_question_is_sent(terminal: Terminal) -> None:
     assert os.read(terminal.master, 100) == VERSION
 
 
-def test_the_first_answer_may_take_long(terminal: Terminal) -> None:
-    """An adapter that holds the first bytes back is waited for, once."""
-    terminal.line._patience_s = WAIT_MS / 1000
+def send_after(terminal: Terminal, delay_s: float) -> threading.Timer:
+    """Say something later."""
+    timer = threading.Timer(delay_s, terminal.send, [ACK])
+    timer.start()
+    return timer
+
+
+def test_answers_may_take_longer_than_nfcpy_waits(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one by the slowest adapters, the others by a busy computer."""
+    monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", WAIT_MS / 1000)
+    monkeypatch.setattr(nfc_line, "FIRST_ANSWER_S", WAIT_MS / 1000)
+    for _ in range(2):
+        timer = send_after(terminal, 0.02)
+        assert terminal.line.read(NOW_MS) == ACK
+        timer.join()
+
+
+def test_an_answer_that_is_there(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts, though we came so late to look for it that the time is over."""
+    monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", 0.0)
+    monkeypatch.setattr(nfc_line, "FIRST_ANSWER_S", 0.0)
     terminal.send(ACK)
     assert terminal.line.read(NOW_MS) == ACK
     with pytest.raises(TimeoutError):

@@ -315,6 +315,9 @@ def test_what_cannot_be_run(
 
 def test_starts_leave_nothing_behind() -> None:
     """No descriptor, no thread and no process, also of those that cannot start."""
+    children = Path("/proc/self/task") / str(os.getpid()) / "children"
+    threads_before = threading.active_count()
+    children_before = set(children.read_text().split())
 
     async def main() -> None:
         before = open_files()
@@ -330,6 +333,6 @@ def test_starts_leave_nothing_behind() -> None:
         assert open_files() == before
 
     run(main())
-    assert threading.active_count() == 1
-    children = Path("/proc/self/task") / str(os.getpid()) / "children"
-    assert children.read_text() == ""
+    # Those of other tests may be there, and may end meanwhile.
+    assert threading.active_count() <= threads_before
+    assert set(children.read_text().split()) <= children_before

@@ -221,7 +221,7 @@ def test_opening_a_hundred_times_leaves_nothing_behind() -> None:
                         with pytest.raises(DeviceGoneError):
                             await port.read()
         assert open_files() == files
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
 
     run(main())
 

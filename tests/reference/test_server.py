@@ -44,7 +44,7 @@ def test_closing_leaves_no_thread(client: httpx.Client) -> None:
     server.open()
     assert client.get(server.origin).status_code == 200
     server.close()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     server.close()
 
 

@@ -140,11 +140,12 @@ def test_a_hundred_times_unplugged(kind: str, tmp_path: Path) -> None:
             await once()
             gc.collect()
             files, tasks = open_files(), len(asyncio.all_tasks())
+            threads = threading.active_count()
             for _ in range(100):
                 await once()
             gc.collect()
             await asyncio.sleep(0)
-            assert threading.active_count() == 1
+            assert threading.active_count() <= threads
             assert len(asyncio.all_tasks()) <= tasks
             assert open_files() == files
 

@@ -89,7 +89,7 @@ def test_a_hundred_unplugged_readers_leave_nothing_behind(tmp_path: Path) -> Non
                 with pytest.raises(DeviceGoneError, match="usb-reader"):
                     await anext(reader.events())
         assert open_files() == files
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
 
     run(main())
 

@@ -122,7 +122,7 @@ def test_no_signal_is_touched_and_no_thread_left() -> None:
 
     asyncio.run(main())
 
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-PORT: Final = 35963  # Of the first slot; the second slot has the next port
+# Of the first slot; the second slot has the next port. Below those that the kernel
+# gives to whoever asks for any: a server of another test must not have taken it.
+PORT: Final = 15963
 CONNECT_S: Final = 5.0  # For a pcscd that is just starting
 
 # Answers to reset: PC/SC part 3 storage cards, a smart card, and no ATR at all.

@@ -5,21 +5,16 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from agent.errors import ConfigError
+from agent.ocpi.pem import make_bare_context, present, trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-_BEGIN_CERTIFICATE: Final = (
-    b"-----BEGIN CERTIFICATE-----",
-    b"-----BEGIN TRUSTED CERTIFICATE-----",
-)
-_BEGIN_KEY: Final = (b"PRIVATE KEY-----",)
 
 # What OpenSSL found wrong with a certificate (x509_vfy.h).
 _NOT_YET_VALID: Final = 9
@@ -28,7 +23,6 @@ _UNKNOWN_AUTHORITY: Final = (2, 18, 19, 20, 21)
 _WRONG_NAME: Final = (62, 64)
 
 # What OpenSSL calls a handshake that failed, without "…ALERT_" for alerts received.
-_KEY_MISMATCH: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 _OURS_REFUSED: Final = (
     "ACCESS_DENIED",
     "BAD_CERTIFICATE",
@@ -84,7 +78,7 @@ def make_context(options: TlsOptions) -> ssl.SSLContext:
         return _system_trust()
     context = _make_bare_context()
     if options.ca_file is not None:
-        _trust(context, "ca_file", options.ca_file)
+        trust(context, "ca_file", options.ca_file)
     if options.certificate is not None:
         _present(context, options.certificate, options.key)
     elif options.key is not None:
@@ -99,63 +93,17 @@ def _system_trust() -> ssl.SSLContext:
 
 
 def _make_bare_context() -> ssl.SSLContext:
-    # Not ssl.create_default_context(): it writes the keys of every connection to a
-    # file that an environment variable names, and grows stricter with each Python.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context = make_bare_context(ssl.PROTOCOL_TLS_CLIENT)
     # Whoever names an intermediate authority as ca_file means to trust it.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     context.load_default_certs()
     return context
 
 
-def _trust(context: ssl.SSLContext, setting: str, path: Path) -> None:
-    _check_pem(setting, path, _BEGIN_CERTIFICATE, "a certificate")
-    try:
-        context.load_verify_locations(cafile=path)
-    except (ssl.SSLError, OSError) as err:
-        raise ConfigError(
-            f"{setting}: {path}: expected certificates in PEM, got a damaged one "
-            f"({err.strerror})"
-        ) from err
-
-
 def _present(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    # Loading both at once would not tell which of the files is damaged.
-    _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "client_certificate", certificate)
-    setting, holder = (
-        ("client_certificate", certificate) if key is None else ("client_key", key)
-    )
-    _check_pem(setting, holder, _BEGIN_KEY, "a private key")
-
-    # OpenSSL's own way to ask for a passphrase is to stop at the terminal.
-    def refuse() -> NoReturn:
-        raise ConfigError(
-            f"{setting}: {holder}: the private key is encrypted, and nobody is there "
-            "to type the passphrase; store it without one, readable by the agent only"
-        )
-
-    try:
-        context.load_cert_chain(certificate, holder, password=refuse)
-    except (ssl.SSLError, OSError) as err:
-        if getattr(err, "reason", None) in _KEY_MISMATCH:
-            raise ConfigError(
-                f"{setting}: the private key in {holder} does not belong to the "
-                f"certificate in {certificate}"
-            ) from err
-        raise ConfigError(
-            f"{setting}: {holder}: expected a private key in PEM, got a damaged one "
-            f"({err.strerror})"
-        ) from err
-
-
-def _check_pem(setting: str, path: Path, marks: tuple[bytes, ...], what: str) -> None:
-    try:
-        content = path.read_bytes()
-    except OSError as err:
-        raise ConfigError(f"{setting}: cannot read {path}: {err.strerror}") from err
-    if not any(mark in content for mark in marks):
-        raise ConfigError(f"{setting}: {path}: expected {what} in PEM, found none")
+    """Show our certificate, which may hold its key as well."""
+    shown = ("client_certificate", certificate)
+    present(context, shown, shown if key is None else ("client_key", key))
 
 
 def explain(

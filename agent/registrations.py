@@ -37,13 +37,12 @@ class RegistrationPort:
         """Tell how it stands; a registration that is not whole is a problem."""
         name = self.upstream.name
         part = f"registration with {name}"
-        advice = _ADVICE.get(state_of(self.registrar.registration))
         if problem := self.registrar.backend.memory.problem:
-            advice = f"{problem}; run: rfid-agent register {{name}}"
-        if advice is None:
-            self._health.good(part)
-        else:
+            self._health.bad(part, f"{problem}; run: rfid-agent register {name}")
+        elif advice := _ADVICE.get(state_of(self.registrar.registration)):
             self._health.bad(part, advice.format(name=name))
+        else:
+            self._health.good(part)
 
     def on_changed(self) -> None:
         """Go on with new tokens, or without any."""

@@ -194,3 +194,11 @@ def test_description_holds_no_token() -> None:
     assert str(bench.site.partner.token_for_us) not in shown
     assert state_of(registration) is State.REGISTERED
     assert state_of(None) is None
+
+
+def test_a_problem_is_told_as_it_is_whatever_is_in_its_words() -> None:
+    """A path may hold braces, which mean nothing here."""
+    bench = Bench()
+    bench.site.registrar.backend.memory.problem = "/srv/{0}/{name}: shut"
+    bench.port.note()
+    assert bench.told == "/srv/{0}/{name}: shut; run: rfid-agent register emsp"

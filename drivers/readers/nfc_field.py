@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from drivers.readers.base import ReaderEvent
 
 UID_LENGTHS: Final = (4, 7, 10)  # ISO/IEC 14443-3, single, double and triple size
-PUPI_LENGTH: Final = 4
+PUPI_LENGTH: Final = 4  # ISO/IEC 14443-3, type B
 CASCADE_TAG: Final = 0x88  # Illegal as the first byte of a uid
 RANDOM_UID: Final = 0x08  # First byte of a 4-byte uid that is drawn at power-on
 
@@ -30,9 +30,7 @@ class Sighting:
         """Say what is wrong with the number, if anything is."""
         if self.is_type_b:
             size = len(self.uid)
-            return (
-                "" if size == UID_LENGTHS[0] else f"expected a PUPI, got {size} bytes"
-            )
+            return "" if size == PUPI_LENGTH else f"expected a PUPI, got {size} bytes"
         if len(self.uid) not in UID_LENGTHS:
             return f"expected 4, 7 or 10 bytes of uid, got {len(self.uid)}"
         if self.uid[0] == CASCADE_TAG:

@@ -18,7 +18,8 @@ from agent.errors import (
 )
 from agent.ocpi.sync import Synchronizer, SyncResult
 from agent.store.token_reader import TokenReader
-from tests.agent.ocpi.peer import connect, token_json
+from tests.agent.ocpi.examples import token_json
+from tests.agent.ocpi.peer import connect
 from tests.agent.ocpi.raw_server import RawServer, Reply
 from tests.fakes.cards import uid_of
 from tests.fakes.lists import KEYS

@@ -10,7 +10,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from hypothesis import strategies as st
 
 from agent.domain.places import Place
 from agent.ocpi.authorization import CredentialsToken, Encoding
@@ -39,19 +38,6 @@ STATION = StationIdentity(
     places={
         "SE*ABC*E1": Place(location_id="LOC-1", currency="SEK", meter_id="M-77"),
     },
-)
-# Whatever a server may put where something else belongs.
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
-    max_leaves=4,
 )
 
 
@@ -182,24 +168,3 @@ def respond(
         body=content,
         secrets=CredentialsToken(SECRET).spellings(),
     )
-
-
-def token_json(**changes: object) -> dict[str, object]:
-    """Write a Token as a server would; `changes` replace fields, `...` drops one."""
-    fields: dict[str, object] = {
-        "country_code": "NL",
-        "party_id": "TNM",
-        "uid": "04a1b2c3d4e5f6",
-        "type": "RFID",
-        "contract_id": "NL-TNM-C00000001",
-        "visual_number": "NLTNM00000001",
-        "issuer": "Example",
-        "group_id": "G1",
-        "valid": True,
-        "whitelist": "ALLOWED",
-        "language": "nl",
-        "default_profile_type": "GREEN",
-        "energy_contract": {"supplier_name": "Example Energy"},
-        "last_updated": "2026-01-02T03:04:05Z",
-    } | changes
-    return {name: value for name, value in fields.items() if value is not ...}

@@ -22,9 +22,9 @@ from agent.errors import (
     TransientUpstreamError,
 )
 from agent.ocpi.memory import Memory, State
-from tests.agent.ocpi.examples import BILLED, SESSION
+from tests.agent.ocpi.examples import BILLED, JSON, SESSION, token_json
 from tests.agent.ocpi.partner import Disk, Partner, Site, instead
-from tests.agent.ocpi.peer import HOME, JSON, VERSIONS, token_json
+from tests.agent.ocpi.peer import HOME, VERSIONS
 from tests.agent.ocpi.spoken import ALL, ROLES, Spoken
 from tests.agent.ocpi.test_questions import EVSES, LISTED, UID
 from tests.fakes.virtual_loop import run_virtual

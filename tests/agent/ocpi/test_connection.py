@@ -32,7 +32,7 @@ from agent.errors import (
 from agent.ocpi.authorization import CredentialsToken
 from agent.ocpi.pages import Position
 from agent.ocpi.station import Party
-from tests.agent.ocpi.examples import ENDED, SESSION
+from tests.agent.ocpi.examples import ENDED, SESSION, token_json
 from tests.agent.ocpi.peer import (
     BASE64_HEADER,
     DETAILS,
@@ -48,7 +48,6 @@ from tests.agent.ocpi.peer import (
     endpoint,
     envelope,
     refuse_unless,
-    token_json,
 )
 from tests.fakes.virtual_loop import run_virtual
 

@@ -25,11 +25,11 @@ from agent.ocpi.discovery import (
 )
 from agent.ocpi.probing import ProbingClient
 from agent.ocpi.transport import Call, OcpiClient, Response
+from tests.agent.ocpi.examples import JSON
 from tests.agent.ocpi.peer import (
     BASE64_HEADER,
     DETAILS,
     HOME,
-    JSON,
     RAW_HEADER,
     SECRET,
     SESSIONS,

@@ -30,7 +30,8 @@ from agent.ocpi.envelope import (
     unwrap_single,
 )
 from agent.ocpi.transport import Call
-from tests.agent.ocpi.peer import JSON, SECRET, respond
+from tests.agent.ocpi.examples import JSON
+from tests.agent.ocpi.peer import SECRET, respond
 
 if TYPE_CHECKING:
     from agent.errors import AgentError

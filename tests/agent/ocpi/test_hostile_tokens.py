@@ -21,6 +21,7 @@ from agent.errors import HeldBackError
 from agent.ocpi import page_requests
 from agent.ocpi.sync import Synchronizer
 from agent.store.token_reader import TokenReader
+from tests.agent.ocpi.examples import JSON, token_json
 from tests.agent.ocpi.hostile import (
     IN_FORCE,
     MIB,
@@ -33,16 +34,7 @@ from tests.agent.ocpi.hostile import (
     offset_of,
     synchronize,
 )
-from tests.agent.ocpi.peer import (
-    HOME,
-    JSON,
-    TOKENS,
-    VERSIONS,
-    Peer,
-    connect,
-    envelope,
-    token_json,
-)
+from tests.agent.ocpi.peer import HOME, TOKENS, VERSIONS, Peer, connect, envelope
 from tests.agent.ocpi.raw_server import RawServer, Reply
 from tests.fakes.cards import uid_of
 from tests.fakes.lists import KEYS, add_page, open_list, put_in_force, token

@@ -9,7 +9,8 @@ import pytest
 
 from agent.errors import RefusedUpstreamError, TransientUpstreamError
 from agent.ocpi.station import Party
-from tests.agent.ocpi.peer import BASE64_HEADER, HOME, envelope, token_json
+from tests.agent.ocpi.examples import token_json
+from tests.agent.ocpi.peer import BASE64_HEADER, HOME, envelope
 from tests.agent.ocpi.spoken import Spoken
 from tests.fakes.virtual_loop import run_virtual
 

@@ -15,8 +15,8 @@ from agent.ocpi.authorization import CredentialsToken, Encoding
 from agent.ocpi.credentials import PartyRole, Role
 from agent.ocpi.memory import Memory, Registration, State
 from agent.ocpi.station import Party
+from tests.agent.ocpi.examples import JSON
 from tests.agent.ocpi.partner import Disk
-from tests.agent.ocpi.peer import JSON
 
 URL = "https://emsp.example/ocpi/versions"
 NL, DE = Party("NL", "TNM"), Party("DE", "HUB")

@@ -21,7 +21,8 @@ from agent.domain.tokens import (
 )
 from agent.domain.uid import Uid
 from agent.ocpi.station import Party
-from tests.agent.ocpi.peer import Silence, connect, envelope, token_json
+from tests.agent.ocpi.examples import token_json
+from tests.agent.ocpi.peer import Silence, connect, envelope
 from tests.agent.ocpi.spoken import ALL, Spoken, raising
 from tests.fakes.virtual_loop import run_virtual
 

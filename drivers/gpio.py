@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
@@ -33,6 +33,8 @@ ChipId = Annotated[
         description='a GPIO chip: its label, like "pinctrl-bcm2711", name or path',
     ),
 ]
+_ADVICE: Final = "install it with: sudo make install EXTRAS=gpio"
+
 #: A length of time that may be zero.
 _MayBeZero = Annotated[timedelta, Meta(extra={"may_be_zero": True})]
 
@@ -120,7 +122,7 @@ def open_lines(chip: str, lines: Mapping[str, OutputLine | InputLine]) -> Lines:
         from drivers import gpiod_lines  # noqa: PLC0415
     except ImportError as err:
         raise UnsupportedDeviceError(
-            f"GPIO needs the package gpiod: pip install 'rfid-agent[gpio]' ({err})"
+            f"GPIO needs the package gpiod: {_ADVICE} ({err})"
         ) from err
     return gpiod_lines.open_lines(chip, lines)
 
@@ -132,9 +134,7 @@ def check_lines(
     try:
         from drivers import gpiod_lines  # noqa: PLC0415 - as in open_lines
     except ImportError as err:
-        yield Finding(
-            "package gpiod", f"is missing: pip install 'rfid-agent[gpio]' ({err})"
-        )
+        yield Finding("package gpiod", f"is missing: {_ADVICE} ({err})")
         return
     for name, line in lines.items():
         what = f"GPIO line {line.line} of {chip}, for {name}"

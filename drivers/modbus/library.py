@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Its interface changes from one minor release to the next.
 SERIES: Final = "3.16"
-ADVICE: Final = "install it with: pip install 'rfid-agent[modbus]'"
+ADVICE: Final = "install it with: sudo make install EXTRAS=modbus"
 
 
 def load_library() -> ModuleType:

@@ -101,8 +101,8 @@ def load_evdev() -> Callable[[Path], InputDevice]:
         import evdev  # noqa: PLC0415 - see above
     except ImportError as err:
         raise UnsupportedDeviceError(
-            "cannot import evdev: install it, with a C compiler and the kernel's "
-            f"headers at hand: pip install 'rfid-agent[wedge]' ({err})"
+            "the package evdev is missing; install it with: "
+            f"sudo make install EXTRAS=wedge ({err})"
         ) from err
 
     def open_device(path: Path) -> InputDevice:

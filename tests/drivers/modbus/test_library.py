@@ -17,7 +17,7 @@ def test_a_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymodbus", None)
     with pytest.raises(
         UnsupportedDeviceError,
-        match=r"pymodbus is not installed .*pip install 'rfid-agent\[modbus\]'",
+        match=r"pymodbus is not installed .*EXTRAS=modbus",
     ):
         load_library()
     assert "not installed" in check_library().problem

@@ -185,7 +185,7 @@ def test_another_keyboard_is_given_back_ungrabbed(product: tuple[int, int]) -> N
 def test_evdev_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what to install."""
     monkeypatch.setitem(sys.modules, "evdev", None)
-    with pytest.raises(UnsupportedDeviceError, match=r"rfid-agent\[wedge\]"):
+    with pytest.raises(UnsupportedDeviceError, match=r"EXTRAS=wedge"):
         load_evdev()
 
 

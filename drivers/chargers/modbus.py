@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import Charger
@@ -13,9 +12,9 @@ from drivers.chargers.modbus_config import ModbusConfig
 from drivers.chargers.modbus_controller import Controller
 from drivers.chargers.modbus_follower import Follower
 from drivers.errors import DeviceGoneError, DriverError
-from drivers.findings import check_device
 from drivers.modbus.library import check_library
 from drivers.modbus.line import LINES
+from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -75,7 +74,7 @@ class ModbusCharger(Charger):
         """Look for the library, and for the serial port if there is one."""
         yield check_library()
         if path := self._config.endpoint.path:
-            yield check_device(Path(path))
+            yield check_serial_port(path)
 
     def _found(self) -> Follower:
         if self._follower is None:

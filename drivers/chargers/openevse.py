@@ -12,15 +12,17 @@ from drivers.chargers.openevse_controller import Controller
 from drivers.chargers.openevse_follower import Follower
 from drivers.chargers.openevse_switch import DEFAULT_TIMINGS, Memory
 from drivers.errors import DeviceGoneError
+from drivers.serial_check import check_serial_port
 from drivers.serial_port import SerialPort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from drivers.chargers.base import ChargerEvent
     from drivers.chargers.openevse_switch import Timings
     from drivers.chargers.rapi_client import Port
+    from drivers.findings import Finding
 
     OpenPort = Callable[[str, int], AbstractAsyncContextManager[Port]]
 
@@ -82,6 +84,10 @@ class OpenEvseCharger(Charger):
         """Stop energy, wait until the relay is open, and read the register."""
         self._memory.wants_energy = False
         return await self._found().disable()
+
+    def check(self) -> Iterable[Finding]:
+        """Look at the port; the controller is not asked."""
+        yield check_serial_port(self._config.port)
 
     def _found(self) -> Follower:
         if self._follower is None:

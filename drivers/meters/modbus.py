@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta  # noqa: TC003 - the configuration reads this annotation
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 from drivers.errors import FrameError
-from drivers.findings import check_device
 from drivers.meters.base import POLL_EVERY, Meter
 from drivers.modbus.address import DeviceAddress
 from drivers.modbus.library import check_library
 from drivers.modbus.line import LINES
 from drivers.modbus.values import Register, Table, ValueType
+from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,4 +128,4 @@ class ModbusMeter(Meter):
         """Look for the library, and for the serial port if there is one."""
         yield check_library()
         if path := self._config.endpoint.path:
-            yield check_device(Path(path))
+            yield check_serial_port(path)

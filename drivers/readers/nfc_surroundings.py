@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DriverError, UnsupportedDeviceError
-from drivers.findings import Finding, check_device
+from drivers.findings import Finding
 from drivers.readers import nfc_usb
 from drivers.readers.nfc_place import TtyPlace, UsbPlace, parse_place
+from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,7 +56,7 @@ class Surroundings:
 
     def _check_place(self, place: Place) -> Iterator[Finding]:
         if isinstance(place, TtyPlace):
-            yield check_device(Path(place.path))
+            yield check_serial_port(place.path)
         elif isinstance(place, UsbPlace):
             yield self._check_libusb()
             yield self._check_modules()

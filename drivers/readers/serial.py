@@ -27,12 +27,14 @@ from drivers.readers.formats import (
 )
 from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.presence import Presence
+from drivers.serial_check import check_serial_port
 from drivers.serial_port import SerialPort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
+    from drivers.findings import Finding
     from drivers.readers.formats.dialogue import Line, Module
     from drivers.readers.formats.framing import Codec
 
@@ -121,6 +123,10 @@ class SerialReader(Reader):
             while True:
                 for event in await source.next_events():
                     yield event
+
+    def check(self) -> Iterable[Finding]:
+        """Look at the port; the reader is not asked."""
+        yield check_serial_port(self._config.port)
 
     def _source(self, port: Line) -> _Source:
         module = make_module(self._config, port, self._monotonic)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +32,20 @@ FAILURES: Final = (
 PROXY_REFUSES: Final = 407
 WRONG_USER: Final = f"HTTP {PROXY_REFUSES}: wrong or missing user name and password"
 
+_UNKNOWN_NAME: Final = (
+    "cannot find the server's address ({}): check its name, DNS and the network"
+)
+_NO_CONNECTION: Final = {
+    errno.ECONNREFUSED: "is the server up, and the port right?",
+    errno.EHOSTUNREACH: "check the network",
+    errno.ENETUNREACH: "check the network",
+    errno.ETIMEDOUT: "is the server up, or a firewall in the way?",
+}
+_SLOW: Final[dict[type[Exception], str]] = {
+    httpx.ConnectTimeout: "no connection in time: " + _NO_CONNECTION[errno.ETIMEDOUT],
+    httpx.ReadTimeout: "no answer in time",
+}
+
 
 def explain_failure(
     err: Exception,
@@ -46,15 +63,24 @@ def explain_failure(
             )
     if isinstance(err, httpx.ProxyError) and str(err).startswith(str(PROXY_REFUSES)):
         return WRONG_USER
-    if isinstance(err, BodyError):
-        words = str(err)
-    else:
-        # The system's own word tells more than what the libraries make of it.
-        causes.sort(key=lambda one: not (isinstance(one, OSError) and one.errno))
-        words = next((str(cause) for cause in causes if str(cause)), "")
-        # Some end their sentence, and ours goes on.
-        words = f"{type(err).__name__} {words}".rstrip(" .")
+    words = str(err) if isinstance(err, BodyError) else _word(err, causes)
     return redact(words, (*private, *network.secrets()))
+
+
+def _word(err: Exception, causes: list[BaseException]) -> str:
+    if type(err) in _SLOW:
+        return _SLOW[type(err)]
+    # The system's own word tells more than what the libraries make of it.
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return _UNKNOWN_NAME.format(cause.strerror)
+        if isinstance(cause, OSError) and cause.errno in _NO_CONNECTION:
+            reason = os.strerror(cause.errno)
+            return f"cannot connect: {reason}; {_NO_CONNECTION[cause.errno]}"
+    causes.sort(key=lambda one: not (isinstance(one, OSError) and one.errno))
+    words = next((str(cause) for cause in causes if str(cause)), "")
+    # Some end their sentence, and ours goes on.
+    return f"{type(err).__name__} {words}".rstrip(" .")
 
 
 def _causes(err: BaseException | None) -> Iterator[BaseException]:

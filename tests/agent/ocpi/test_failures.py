@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from itertools import pairwise
 
@@ -31,6 +33,10 @@ def chain(*causes: BaseException) -> Exception:
     return first
 
 
+NAMELESS = (
+    "cannot find the server's address (Name not known): "
+    "check its name, DNS and the network"
+)
 REFUSED = ConnectionRefusedError(111, "Connect call failed")
 
 
@@ -41,11 +47,28 @@ REFUSED = ConnectionRefusedError(111, "Connect call failed")
         (httpx.ConnectError("all failed"), "ConnectError all failed"),
         (
             chain(httpx.ConnectError("all failed"), OSError("x"), REFUSED),
-            "ConnectError [Errno 111] Connect call failed",
+            "cannot connect: Connection refused; is the server up, and the port right?",
         ),
         (
             chain(httpx.ConnectError("all failed"), ExceptionGroup("2", [REFUSED] * 2)),
-            "ConnectError [Errno 111] Connect call failed",
+            "cannot connect: Connection refused; is the server up, and the port right?",
+        ),
+        (
+            chain(httpx.ConnectError("x"), OSError(errno.ENETUNREACH, "y")),
+            "cannot connect: Network is unreachable; check the network",
+        ),
+        (
+            chain(httpx.ConnectError("x"), socket.gaierror(-2, "Name not known")),
+            NAMELESS,
+        ),
+        (
+            httpx.ConnectTimeout(""),
+            "no connection in time: is the server up, or a firewall in the way?",
+        ),
+        (httpx.ReadTimeout(""), "no answer in time"),
+        (
+            chain(httpx.WriteError("x"), BrokenPipeError(32, "Broken pipe")),
+            "WriteError [Errno 32] Broken pipe",
         ),
         (chain(httpx.ReadError(""), OSError(f"no {UID}")), "ReadError no …"),
         (BodyError(f"got {UID.lower()}"), "got …"),

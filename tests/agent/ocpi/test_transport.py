@@ -167,7 +167,7 @@ def test_huge_body() -> None:
         httpx.RemoteProtocolError("Server disconnected without sending a response."),
         httpx.LocalProtocolError(f"Illegal header value b'Token {SECRET}'"),
         httpx.DecodingError("Error -3 while decompressing data"),
-        OSError(113, f"No route to {UID}"),
+        OSError(5, f"No way to {UID}"),
         UnicodeEncodeError("ascii", "ö", 0, 1, "ordinal not in range"),
     ],
 )

@@ -65,6 +65,7 @@ class Daemon:
                 await self._run_once()
                 if self._next_config is None or self._terminating:
                     break
+                self.health.forget(_names(self.config) - _names(self._next_config))
                 self.config, self._next_config = self._next_config, None
                 self._stopping.clear()
         if self._failure is not None:
@@ -207,3 +208,10 @@ class Daemon:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait({task})
+
+
+def _names(config: Config) -> set[str]:
+    """Name everything whose parts have a health of their own."""
+    evses = {evse.uid for evse in config.evses}
+    readers = {reader.name for reader in config.readers}
+    return evses | readers | {upstream.config.name for upstream in config.upstreams}

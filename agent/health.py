@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from agent.clock import Clock
@@ -44,6 +45,15 @@ class Health:
     def note(self, part: str, problem: str) -> None:
         """Note a part's problem, or that it has none, without telling the log."""
         self._set(part, problem, ok=not problem)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Forget every part of what has these names: there is no such thing any more.
+
+        A part's name ends with that of the EVSE, reader or upstream that it is of.
+        """
+        endings = tuple(f" {name}" for name in names)
+        for part in [one for one in self._conditions if one.endswith(endings)]:
+            del self._conditions[part]
 
     def conditions(self) -> list[Condition]:
         """Every part, by name."""

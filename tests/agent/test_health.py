@@ -87,3 +87,15 @@ def test_nobody_knows_an_unheard_part(health: Health) -> None:
     """A part that said nothing is not known to work."""
     assert not health.is_good("reader front")
     assert health.conditions() == []
+
+
+def test_what_is_not_configured_any_more_is_forgotten(health: Health) -> None:
+    """Nobody is alarmed for ever by a charger that was taken down."""
+    for part in ("charger E1", "charger E11", "synchronisation from cpo", "E1"):
+        health.bad(part, "silent")
+
+    health.forget({"E1", "cpo"})
+
+    assert [one.part for one in health.conditions()] == ["E1", "charger E11"]
+    health.forget(set())
+    assert len(health.conditions()) == 2

@@ -52,6 +52,23 @@ def test_a_good_file_is_applied(agent: AgentProcess, emsp: ExtrawestServer) -> N
     assert refused["latency_ms"] < 1500
 
 
+def test_what_was_taken_out_of_the_file_is_spoken_of_no_more(
+    agent: AgentProcess,
+) -> None:
+    """A reader that was down and is gone for good alarms nobody."""
+    device = {"driver": "serial", "port": "/dev/nowhere", "format": "rdm6300"}
+    agent.tables["reader"].append({"name": "gone"} | device)
+    agent.reload()
+    agent.expect_log("reader gone: down")
+    agent.tables["reader"].pop()
+    agent.reload()
+    agent.expect_log("reloading")
+    agent.expect_log("ready:")
+    parts = [one["part"] for one in agent.ask("status")["parts"]]
+    assert "reader front" in parts
+    assert "reader gone" not in parts
+
+
 def test_a_session_and_its_energy_survive(
     agent: AgentProcess, emsp: ExtrawestServer
 ) -> None:

@@ -101,9 +101,8 @@ def on_disabled(turn: Turn, disabled: EnergyDisabled) -> None:
 
     One that has ended unseen ended then, unless the register has moved since.
     """
-    evse = turn.evses[disabled.evse_uid]
-    if disabled.wh is not None:
-        evse = turn.change(evse.uid, wh=disabled.wh)
+    # Unknown is unknown: what a mute meter has missed is nobody else's energy.
+    evse = turn.change(disabled.evse_uid, wh=disabled.wh)
     before = evse.session
     if before is None or before.id != disabled.session_id or is_running(evse):
         return

@@ -82,12 +82,14 @@ class StationClock(FakeClock):
 class Box:
     """One charger as it physically is, and the commands it has not carried out.
 
-    `runaway` says that it delivers although nobody has told it to.
+    `runaway` says that it delivers although nobody has told it to, `mute` that its
+    meter gives no reading when it switches off.
     """
 
     commands: deque[EnableEnergy | DisableEnergy] = field(default_factory=deque)
     enabled: bool = False
     runaway: bool = False
+    mute: bool = False
     connected: bool = False
     wh: int = 1000
     fault: str | None = None
@@ -196,7 +198,9 @@ class Shell:
                 self.send(EnergyEnabled(evse_uid, session_id))
             case DisableEnergy(_, session_id):
                 box.enabled = box.runaway = False
-                self.send(EnergyDisabled(evse_uid, session_id, box.wh))
+                self.send(
+                    EnergyDisabled(evse_uid, session_id, None if box.mute else box.wh)
+                )
 
     def disobey(self, evse_uid: str) -> None:
         """Let the charger fail at its oldest command."""

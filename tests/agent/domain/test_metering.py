@@ -200,3 +200,20 @@ def test_register_that_comes_later_counts_from_its_first_reading() -> None:
     session = story.session()
     assert session is not None
     assert (session.meter_start_wh, session.energy_wh) == (5000, 100)
+
+
+def test_what_a_mute_meter_has_missed_is_not_the_next_drivers() -> None:
+    """The register is unknown until it is read again, and counts from there."""
+    story = charging()
+    story.shell.boxes["E1"].mute = True
+    story.tap("A")
+    story.unplug()
+    story.pass_time(MINUTE)
+    story.plug()
+    story.tap("B")
+    story.pass_time(3600)
+    story.meter(6000)
+    story.meter(6100)
+    session = story.session()
+    assert session is not None
+    assert (session.meter_start_wh, session.energy_wh) == (6000, 100)

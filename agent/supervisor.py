@@ -36,6 +36,7 @@ async def supervise(
     work here is left alone; the station runs on without it.
     """
     attempt = 0
+    was_denied = False
     loop = asyncio.get_running_loop()
     while True:
         opened_at = loop.time()
@@ -49,7 +50,9 @@ async def supervise(
             return
         except AccessDeniedError as err:
             on_down(str(err))
-            await asyncio.sleep(REOPEN_DENIED_S)
+            # Udev lets us in a moment after a device is there; else only a person can.
+            await asyncio.sleep(REOPEN_DENIED_S if was_denied else REOPEN.delay_s(1))
+            was_denied = True
             continue
         except DriverError as err:
             reason = str(err)
@@ -57,6 +60,7 @@ async def supervise(
             _LOGGER.exception("%s: the driver failed in a way it should not", part)
             reason = f"{type(err).__name__} in the driver"
         on_down(reason)
+        was_denied = False
         # A device that opens and fails at once has not recovered.
         attempt = 1 if loop.time() - opened_at > RECOVERED_AFTER_S else attempt + 1
         await asyncio.sleep(REOPEN.delay_s(attempt))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
@@ -13,7 +14,7 @@ from agent.supervisor import supervise
 from drivers.readers import base as reader_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from agent.clock import Clock
     from agent.domain.tokens import Token
@@ -118,13 +119,18 @@ class CardDesk:
 
 
 class SeenCard(NamedTuple):
-    """A card as the reader gives it, and what its transform makes of that."""
+    """A card as the reader gives it, and what its transform makes of that.
+
+    `raw` is empty if it gave no number, `uid` None if that is no card's; then `problem`
+    says why.
+    """
 
     reader: str
     raw: bytes
     read_as: Technology
     uid: Uid | None
     technology: Technology
+    problem: str = ""
 
 
 class ReaderPort:
@@ -150,12 +156,20 @@ class ReaderPort:
         self._post = post
         self._health = health
         self._part = f"reader {name}"
-        #: Hears of every card, number included; for `rfid-agent readers`.
-        self.on_card: Callable[[SeenCard], None] | None = None
+        self._watchers: list[Callable[[SeenCard], None]] = []
 
     async def run(self) -> None:
         """Read cards until cancelled."""
         await supervise(self._part, self.driver.events, self._on_event, self._on_down)
+
+    @contextmanager
+    def watched_by(self, hear: Callable[[SeenCard], None]) -> Iterator[None]:
+        """Let somebody hear of every card, number included; for the installer."""
+        self._watchers.append(hear)
+        try:
+            yield
+        finally:
+            self._watchers.remove(hear)
 
     def look_up(self, uid: Uid) -> CardTapped:
         """Describe what a tap of this card would be, without tapping it."""
@@ -171,19 +185,25 @@ class ReaderPort:
     def _on_arrived(self, event: reader_events.CardArrived) -> None:
         read_as = Technology(event.technology.value)
         technology = self._transform.technology_of(read_as)
-        uid = None
+        seen = SeenCard(self.name, event.uid, read_as, None, technology)
         try:
             uid = Uid.from_bytes(self._transform.apply(event.uid))
         except ValueError as err:
-            _LOGGER.warning("reader %s: unreadable card: %s", self.name, err)
-        if self.on_card is not None:
-            self.on_card(SeenCard(self.name, event.uid, read_as, uid, technology))
-        if uid is None:
-            self._post(self._desk.unread(self.name))
+            self._on_unreadable(seen._replace(problem=str(err)))
             return
+        self._tell(seen._replace(uid=uid))
         self._post(
             self._desk.tap(self.name, event.slot, uid, technology, lying=event.lying)
         )
+
+    def _on_unreadable(self, seen: SeenCard) -> None:
+        _LOGGER.warning("reader %s: unreadable card: %s", self.name, seen.problem)
+        self._tell(seen)
+        self._post(self._desk.unread(self.name))
+
+    def _tell(self, seen: SeenCard) -> None:
+        for hear in list(self._watchers):
+            hear(seen)
 
     def _on_down(self, reason: str) -> None:
         self._health.bad(self._part, reason)
@@ -193,8 +213,8 @@ class ReaderPort:
             case reader_events.CardArrived():
                 self._on_arrived(event)
             case reader_events.CardUnreadable(reason):
-                _LOGGER.warning("reader %s: unreadable card: %s", self.name, reason)
-                self._post(self._desk.unread(self.name))
+                kind = Technology.ISO14443  # What most cards are
+                self._on_unreadable(SeenCard(self.name, b"", kind, None, kind, reason))
             case reader_events.CardLeft():
                 self._post(CardLifted(self.name, event.slot))
             case reader_events.ReaderUp(device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -128,14 +129,10 @@ class Commands:
             if not seen.done():
                 seen.set_result(card)
 
-        ports = self._ports(request)
-        for port in ports:
-            port.on_card = hear
-        try:
+        with ExitStack() as watching:
+            for port in self._ports(request):
+                watching.enter_context(port.watched_by(hear))
             return await seen
-        finally:
-            for port in ports:
-                port.on_card = None
 
     async def tap(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Tap a card that nobody holds, and wait for its outcome."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,13 +19,19 @@ from agent.domain.uid import (
 from agent.registrations import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from agent.card_readers import SeenCard
     from agent.domain.station import Evse
     from agent.store.whitelist import Whitelist
     from agent.upstreams import UpstreamPort
+
+_ALIASES: Final = (
+    [Alias.REVERSED],
+    [Alias.DECIMAL],
+    [Alias.DECIMAL, Alias.REVERSED],
+)
 
 
 def describe_upstream(upstream: UpstreamPort) -> dict[str, Any]:
@@ -90,51 +96,62 @@ def describe_card(seen: SeenCard) -> dict[str, Any]:
     uid = seen.uid or Uid("")
     return {
         "reader": seen.reader,
-        "technology": seen.technology.value,
+        "technology": seen.technology.value if seen.raw else "",
         "uid": uid.value,
         "reversed": bytes.fromhex(uid.value)[::-1].hex().upper(),
         "decimal": str(int(uid.value, 16)) if uid.value else "",
-        "problem": _explain_problem(uid, seen.technology),
+        "problem": seen.problem or _explain_problem(uid, seen.technology),
     }
 
 
 def describe_spellings(seen: SeenCard, whitelist: Whitelist) -> dict[str, Any]:
     """Show what a card could be called, and which of it is listed.
 
-    `configuration` is the line to write for a reader that gives it this way.
+    `configuration` is the line to write for a reader that gives it this way; none
+    where nothing has to change.
     """
     rows: dict[str, dict[str, Any]] = {}
+    for name, uid, technology, configuration in _spell(seen):
+        row = {
+            "spelling": name,
+            "uid": uid.value,
+            "listed": bool(whitelist.find(uid)),
+            "configuration": configuration,
+            "problem": "" if technology is None else _explain_problem(uid, technology),
+        }
+        rows.setdefault(uid.value, row)
+    return {
+        "reader": seen.reader,
+        "technology": seen.read_as.value,
+        "spellings": list(rows.values()),
+        "problem": seen.problem,
+    }
+
+
+def _spell(seen: SeenCard) -> Iterator[tuple[str, Uid, Technology | None, str]]:
+    """Name each spelling, its kind of card, and what to configure for it."""
+    if not seen.raw:
+        return
+    raw = Uid.from_bytes(seen.raw)
+    if seen.uid not in (None, raw):
+        yield "as configured", seen.uid, seen.technology, ""
     for name, transform in CANDIDATES.items():
         try:
             uid = Uid.from_bytes(transform.apply(seen.raw))
         except ValueError:
             continue
         technology = transform.technology_of(seen.read_as)
-        if transform is not NOTHING and find_problem(uid, technology):
-            continue
-        row = {
-            "spelling": name,
-            "uid": uid.value,
-            "listed": bool(whitelist.find(uid)),
-            "configuration": _write_transform(transform),
-            "problem": _explain_problem(uid, technology),
-        }
-        rows.setdefault(uid.value, row)
-    for kind in Alias:
-        for uid in aliases_of(Uid.from_bytes(seen.raw), [kind]):
-            if uid.value not in rows and whitelist.find(uid):
-                rows[uid.value] = {
-                    "spelling": f"{kind.value}, in the list",
-                    "uid": uid.value,
-                    "listed": True,
-                    "configuration": f'[authorization] also_match = ["{kind.value}"]',
-                    "problem": "",
-                }
-    return {
-        "reader": seen.reader,
-        "technology": seen.read_as.value,
-        "spellings": list(rows.values()),
-    }
+        if transform is NOTHING:
+            line = "" if seen.uid == raw else "uid = {}"
+            yield name, uid, technology, line
+        elif not find_problem(uid, technology):
+            yield name, uid, technology, _write_transform(transform)
+    # Other spellings in the lists are those of the number that the reader gives now.
+    for kinds in _ALIASES:
+        names = ", ".join(f'"{kind}"' for kind in kinds)
+        line = f"[authorization] also_match = [{names}]"
+        for uid in aliases_of(seen.uid or raw, kinds):
+            yield " and ".join(kinds), uid, None, line
 
 
 def _write_transform(transform: UidTransform) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -95,6 +96,12 @@ def identify(reader: str | None, config_path: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    if found["problem"]:
+        click.echo(
+            f"reader {found['reader']}: unreadable: {found['problem']}", err=True
+        )
+    if not found["spellings"]:
+        sys.exit(1)
     click.echo(f"reader {found['reader']}, read as {found['technology']}")
     print_table(
         ("spelling", "number", "listed", "to configure", "problem"),
@@ -110,11 +117,18 @@ def identify(reader: str | None, config_path: Path, *, as_json: bool) -> None:
         ],
         "nothing was read",
     )
+    if not any(row["listed"] for row in found["spellings"]):
+        click.echo(
+            "it is in no list so far; fetch them anew with: rfid-agent sync", err=True
+        )
 
 
 def _wait_for_card(
     config: Config, command: str, reader: str | None, *, as_json: bool
 ) -> dict[str, Any]:
+    for row in _list_readers(config):
+        if reader in (None, row["name"]) and not row["up"]:
+            click.echo(f"reader {row['name']} is not up: {row['detail']}", err=True)
     if not as_json:
         click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
     seen: dict[str, Any] = ask(config.station.state_dir, command, reader=reader)
@@ -143,17 +157,11 @@ def _print_readers(config: Config, *, as_json: bool) -> None:
 
 
 def _list_readers(config: Config) -> list[dict[str, Any]]:
-    """Ask the daemon, and without one look what is attached."""
     try:
         rows: list[dict[str, Any]] = ask(config.station.state_dir, "readers")
     except UnreachableError as err:
-        click.echo(f"{err}; this is what is attached:", err=True)
-        from drivers.readers.pcsc import list_readers  # noqa: PLC0415 - start-up time
-
-        return [
-            {"name": name, "driver": "pcsc", "evses": [], "up": True, "detail": ""}
-            for name in list_readers()
-        ]
+        hint = "see what is attached: rfid-agent readers list --probe"
+        raise UnreachableError(f"{err}; {hint}") from err
     return rows
 
 

@@ -252,11 +252,26 @@ def test_whoever_listens_hears_every_card() -> None:
     """`rfid-agent readers` sees a card as it reads; the tap happens all the same."""
     bench = Bench(arrived("A"))
     heard: list[SeenCard] = []
-    bench.port.on_card = heard.append
+    also_heard: list[SeenCard] = []
     card, kind = uid_of("A"), Technology.ISO14443
 
-    assert bench.read() == [tapped("A")]
+    with bench.port.watched_by(heard.append):
+        with bench.port.watched_by(also_heard.append):
+            pass
+        assert bench.read() == [tapped("A")]
     assert heard == [SeenCard("front", bytes.fromhex(card.value), kind, card, kind)]
+    assert also_heard == []
+
+
+def test_whoever_listens_hears_of_cards_without_a_number() -> None:
+    """An installer who holds one has to learn that it was seen, and what is wrong."""
+    bench = Bench(base.CardUnreadable("3 of 4 bytes", 0.0))
+    heard: list[SeenCard] = []
+
+    with bench.port.watched_by(heard.append):
+        assert bench.read() == [CardUnread(tap_id="T1", reader="front")]
+    [seen] = heard
+    assert (seen.raw, seen.uid, seen.problem) == (b"", None, "3 of 4 bytes")
 
 
 def test_a_card_that_lay_there_is_told_from_one_that_came() -> None:

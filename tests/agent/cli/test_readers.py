@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from agent.cli import readers as commands
-from agent.cli.main import main
+from agent.cli.main import EXIT_UNREACHABLE, main
 from drivers import probing
 from drivers.probing import Found
 from tests.agent.config.station_file import write
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 WEDGE = Found("keyboard", "wedge", {"device": "ffff:0035"})
 ROW = {"name": "front", "driver": "pipe", "evses": ["E1"], "up": True, "detail": "fine"}
+
+
+DOWN = ROW | {"name": "gate", "up": False, "detail": "there is no serial port at x"}
+SEEN: dict[str, Any] = {
+    "reader": "front",
+    "technology": "ISO14443",
+    "spellings": [
+        {
+            "spelling": "reversed",
+            "uid": "D4C3B2A1",
+            "listed": True,
+            "configuration": "uid = { reverse = true }",
+            "problem": "",
+        }
+    ],
+    "problem": "",
+}
 
 
 def run(*arguments: str) -> str:
@@ -59,3 +76,86 @@ def test_listing_is_the_same_with_and_without_its_name(
     assert run("list", *config) == table
     assert run("list", "--json", *config) == run("--json", *config)
     assert json.loads(run("--json", *config)) == [ROW]
+
+
+def test_without_an_agent_it_says_where_to_look(tmp_path: Path) -> None:
+    """Nobody knows how the readers are, but what is attached can be seen."""
+    config = ["--config", str(write(tmp_path))]
+    result = CliRunner().invoke(main, ["readers", *config])
+    assert result.exit_code == EXIT_UNREACHABLE
+    assert result.stdout == ""
+    assert "no agent is running" in result.stderr
+    assert "rfid-agent readers list --probe" in result.stderr
+
+
+class Agent:
+    """A daemon with two readers, one of which is down, and a card at the other."""
+
+    def __init__(self, seen: dict[str, Any] = SEEN) -> None:
+        self.asked: list[str] = []
+        self._seen = seen
+
+    def ask(self, _: Path, command: str, **_request: object) -> object:
+        """Answer."""
+        self.asked.append(command)
+        return [ROW, DOWN] if command == "readers" else self._seen
+
+
+@pytest.mark.parametrize(
+    ("more", "is_warned"),
+    [([], True), (["--reader", "gate"], True), (["--reader", "front"], False)],
+)
+def test_identify_says_that_a_reader_is_down(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    is_warned: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Nobody holds a card to it in vain; others are not spoken of."""
+    agent = Agent()
+    monkeypatch.setattr(commands, "ask", agent.ask)
+    config = ["--config", str(write(tmp_path))]
+    result = CliRunner().invoke(main, ["readers", "identify", *more, *config])
+    assert result.exit_code == 0, result.output
+    warning = "reader gate is not up: there is no serial port at x\n"
+    assert (warning in result.stderr) is is_warned
+    assert agent.asked == ["readers", "identify"]
+    head, _, row = result.stdout.splitlines()
+    assert head == "reader front, read as ISO14443"
+    assert row.split("\t") == [
+        "reversed",
+        "D4C3B2A1",
+        "yes",
+        "uid = { reverse = true }",
+        "",
+    ]
+    result = CliRunner().invoke(main, ["readers", "identify", "--json", *config])
+    assert json.loads(result.stdout) == SEEN
+
+
+def test_identify_says_why_a_card_gave_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds a card is not left waiting for another."""
+    unread = SEEN | {"spellings": [], "problem": "3 of 4 bytes"}
+    monkeypatch.setattr(commands, "ask", Agent(unread).ask)
+    config = ["--config", str(write(tmp_path))]
+    result = CliRunner().invoke(main, ["readers", "identify", *config])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "reader front: unreadable: 3 of 4 bytes\n" in result.stderr
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_identify_says_what_to_do_about_a_card_in_no_list(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: bool,  # noqa: FBT001 - a table
+) -> None:
+    """No spelling helps there; the table alone would leave that to be guessed."""
+    spelling = SEEN["spellings"][0] | {"listed": listed}
+    agent = Agent(SEEN | {"spellings": [spelling]})
+    monkeypatch.setattr(commands, "ask", agent.ask)
+    config = ["--config", str(write(tmp_path))]
+    result = CliRunner().invoke(main, ["readers", "identify", *config])
+    assert ("rfid-agent sync" in result.stderr) is not listed

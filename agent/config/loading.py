@@ -74,6 +74,7 @@ class _Loader:
         self._tables = tables
         self._mistakes = mistakes
         self._secrets = SecretFinder(mistakes, credentials_dir)
+        self._notes = self._secrets.notes
         self._directory = mistakes.path.absolute().parent
         self._state_dir = self._directory
 
@@ -88,13 +89,18 @@ class _Loader:
         upstreams = self._upstreams()
         if None in single.values():
             return None
+        if single["authorization"].also_match:
+            self._notes.append(
+                "[authorization] also_match: another spelling of a card's number may "
+                "be another card's own"
+            )
         config = Config(
             path=self._mistakes.path,
             **single,
             evses=tuple(evses),
             readers=tuple(readers),
             upstreams=tuple(upstreams),
-            notes=tuple(self._secrets.notes),
+            notes=tuple(self._notes),
         )
         check_combinations(config, self._mistakes)
         return config
@@ -171,7 +177,7 @@ class _Loader:
                 )
             )
             if read.uid.may_collide:
-                self._secrets.notes.append(
+                self._notes.append(
                     f"{place} uid: what is cut off told cards apart: two of them may "
                     "be taken for one"
                 )

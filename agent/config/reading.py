@@ -146,7 +146,7 @@ def _read_value(  # noqa: PLR0913 - what read_struct knows
 ) -> Any:  # noqa: ANN401 - of that type, or None after a mistake
     kind = _without_none(kind)
     inner = _bare(kind)
-    if isinstance(inner, type) and is_dataclass(inner) and isinstance(value, dict):
+    if isinstance(value, dict) and _is_table(inner):
         return read_struct(
             inner, value, place._replace(key=key), mistakes, base_dir=base_dir
         )
@@ -183,6 +183,12 @@ def _fields_of(cls: type[Any]) -> dict[str, tuple[Any, bool]]:
     else:
         names = {item.name: item.required for item in msgspec.structs.fields(cls)}
     return {name: (hints[name], required) for name, required in names.items()}
+
+
+def _is_table(kind: Any) -> bool:  # noqa: ANN401 - any field type
+    return isinstance(kind, type) and (
+        is_dataclass(kind) or issubclass(kind, msgspec.Struct)
+    )
 
 
 def _convert(value: object, kind: Any, base_dir: Path) -> Any:  # noqa: ANN401 - any field type

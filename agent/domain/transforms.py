@@ -7,8 +7,9 @@ number, byte 0 first, as far as the reader has left it.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from agent.domain.uid import Technology
 
@@ -20,21 +21,31 @@ class Keep(StrEnum):
     LAST = "last"
 
 
+#: How many bytes a number has; the longest of a card has ten (ISO/IEC 14443-3).
+ByteCount = Annotated[
+    int, Meta(ge=0, le=10, description="a number of bytes, from 0 to 10")
+]
+HexBytes = Annotated[
+    str,
+    Meta(pattern=r"^([0-9A-Fa-f]{2})*\Z", description="hex digits, two for each byte"),
+]
+
+
 class UidTransform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The steps in their order; nothing is done unless asked for.
 
-    `strip` removes these hex digits in front, if they are there. `decimal_bytes` takes
+    `strip` removes these bytes in front, if they are there. `decimal_bytes` takes
     the digits for a decimal number of so many bytes. `reverse` turns the bytes around.
     `cut` leaves so many bytes, `pad` fills up with zero bytes behind. `technology` says
     which kind of card the result is, where it differs from what the reader says.
     """
 
-    strip: str = ""
-    decimal_bytes: int = 0
+    strip: HexBytes = ""
+    decimal_bytes: ByteCount = 0
     reverse: bool = False
-    cut: int = 0
+    cut: ByteCount = 0
     keep: Keep = Keep.FIRST
-    pad: int = 0
+    pad: ByteCount = 0
     technology: Technology | None = None
 
     @property
@@ -44,7 +55,7 @@ class UidTransform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def apply(self, raw: bytes) -> bytes:
         """Do all steps; raise ValueError where digits are not what they should be."""
-        raw = self._strip(raw)
+        raw = raw.removeprefix(bytes.fromhex(self.strip))
         if self.decimal_bytes:
             raw = _read_decimal(raw, self.decimal_bytes)
         if self.reverse:
@@ -56,10 +67,6 @@ class UidTransform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def technology_of(self, read: Technology) -> Technology:
         """Say what kind of card it is, when the reader says `read`."""
         return self.technology or read
-
-    def _strip(self, raw: bytes) -> bytes:
-        digits = raw.hex().upper().removeprefix(self.strip.upper())
-        return bytes.fromhex(digits) if len(digits) % 2 == 0 else raw
 
 
 def _read_decimal(raw: bytes, width: int) -> bytes:
@@ -86,8 +93,17 @@ CANDIDATES: dict[str, UidTransform] = {
     "the last 4 bytes, reversed": UidTransform(
         reverse=True, cut=4, technology=Technology.ISO14443
     ),
-    "the first 7 bytes": UidTransform(cut=7, technology=Technology.ISO14443),
     "the first 4 bytes": UidTransform(cut=4, technology=Technology.ISO14443),
+    "the first 4 bytes, reversed": UidTransform(
+        reverse=True, cut=4, keep=Keep.LAST, technology=Technology.ISO14443
+    ),
+    "the last 7 bytes": UidTransform(
+        cut=7, keep=Keep.LAST, technology=Technology.ISO14443
+    ),
+    "the first 7 bytes": UidTransform(cut=7, technology=Technology.ISO14443),
+    "the first 7 bytes, reversed": UidTransform(
+        reverse=True, cut=7, keep=Keep.LAST, technology=Technology.ISO14443
+    ),
     "decimal digits, 4 bytes": UidTransform(
         decimal_bytes=4, technology=Technology.ISO14443
     ),

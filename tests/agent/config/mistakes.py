@@ -229,6 +229,27 @@ TABLE: list[tuple[str, str, str, int | None, tuple[str, ...]]] = [
         31,
         ("indicator.x: unknown; known are none",),
     ),
+    (
+        "more bytes than a card has",
+        'path = "side.cards"',
+        'path = "side.cards"\nuid = { cut = 11 }',
+        31,
+        ("uid.cut = 11: expected a number of bytes, from 0 to 10",),
+    ),
+    (
+        "half a byte to strip",
+        'path = "side.cards"',
+        'path = "side.cards"\nuid = { strip = "3B0" }',
+        31,
+        ('uid.strip = "3B0": expected hex digits, two for each byte',),
+    ),
+    (
+        "no step of a transform",
+        'path = "side.cards"',
+        'path = "side.cards"\nuid = { revers = true }',
+        31,
+        ("uid.revers", "unknown; did you mean reverse?"),
+    ),
     # ---- what belongs together
     (
         "EVSE twice",

@@ -291,6 +291,22 @@ def test_a_credential_outside_the_service_is_a_note(tmp_path: Path) -> None:
         config.upstreams[0].token.read()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("[authorization]", '[authorization]\nalso_match = ["reversed"]', "also_match"),
+        ('"side.cards"', '"side.cards"\nuid = { cut = 4 }', "[[reader]] number 2 uid"),
+        ('"side.cards"', '"side.cards"\nuid = { strip = "3B" }', "number 2 uid"),
+    ],
+)
+def test_what_may_make_one_card_of_two_is_a_note(
+    tmp_path: Path, before: str, after: str, words: str
+) -> None:
+    """It is there for those who need it, and nobody gets it unwarned."""
+    [note] = load(tmp_path, spoil((before, after))).notes
+    assert words in note
+
+
 def test_a_secret_that_goes_away_is_a_configuration_error(tmp_path: Path) -> None:
     """The file may be gone by the time it is read."""
     config = load(tmp_path)

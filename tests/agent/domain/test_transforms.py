@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +20,6 @@ STEPS = [
     (UidTransform(strip="3B00"), f"3B00{CARD}", CARD),
     (UidTransform(strip="3b00"), f"3B00{CARD}", CARD),
     (UidTransform(strip="3B00"), CARD, CARD),
-    # Half a byte cannot be stripped.
-    (UidTransform(strip="3B0"), f"3B0{CARD}0", f"3B0{CARD}0"),
     (UidTransform(cut=7), f"{CARD}0000", CARD),
     (UidTransform(cut=4, keep=Keep.LAST), "1362E3086C", "62E3086C"),
     (UidTransform(pad=7), "04A1B2C3", "04A1B2C3000000"),
@@ -42,6 +43,48 @@ def test_digits_that_cannot_be_decimal_are_named(raw: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         UidTransform(decimal_bytes=4).apply(bytes.fromhex(raw))
     assert raw not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"cut": -1},
+        {"cut": 11},
+        {"pad": -1},
+        {"pad": 10**9},
+        {"decimal_bytes": -4},
+        {"decimal_bytes": 11},
+        {"strip": "3B0"},
+        {"strip": "0x"},
+        {"strip": "3B\n"},
+    ],
+)
+def test_what_cannot_be_is_refused(table: dict[str, object]) -> None:
+    """The configuration is wrong, and not each card at its reader."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(table, UidTransform)
+
+
+def test_what_can_be_is_read() -> None:
+    """Every key, up to its limits."""
+    table = {
+        "strip": "3b00",
+        "decimal_bytes": 10,
+        "reverse": True,
+        "cut": 10,
+        "keep": "last",
+        "pad": 10,
+        "technology": "EM4100",
+    }
+    assert msgspec.convert(table, UidTransform) == UidTransform(
+        strip="3b00",
+        decimal_bytes=10,
+        reverse=True,
+        cut=10,
+        keep=Keep.LAST,
+        pad=10,
+        technology=Technology.EM4100,
+    )
 
 
 @given(st.binary(max_size=12))
@@ -76,6 +119,31 @@ def test_the_kind_of_card_may_be_corrected() -> None:
     corrected = UidTransform(cut=4, technology=Technology.ISO14443)
     assert corrected.technology_of(Technology.EM4100) is Technology.ISO14443
     assert NOTHING.technology_of(Technology.EM4100) is Technology.EM4100
+
+
+@pytest.mark.parametrize(
+    ("given_", "card"),
+    [
+        ("F6E5D4C3B2A104", CARD),
+        ("13A1B2C3D4", "A1B2C3D4"),
+        ("13D4C3B2A1", "A1B2C3D4"),
+        (f"{CARD}000000", CARD),
+        (f"000000{CARD}", CARD),
+        ("A1B2C3D40000", "A1B2C3D4"),
+        # Zeros behind, and the bytes of the card turned round before them.
+        ("D4C3B2A100000000", "A1B2C3D4"),
+        ("F6E5D4C3B2A10400", CARD),
+        ("2711802836", "A1A2D3D4"),
+        ("0004", "00000004"),
+    ],
+)
+def test_what_readers_do_is_among_the_candidates(given_: str, card: str) -> None:
+    """Whoever holds a card to such a reader is shown its number."""
+    shown = []
+    for transform in CANDIDATES.values():
+        with contextlib.suppress(ValueError):
+            shown.append(transform.apply(bytes.fromhex(given_)).hex().upper())
+    assert card in shown
 
 
 def test_candidates_are_different() -> None:

@@ -26,7 +26,7 @@ from agent.registrations import RegistrationCommands
 from agent.service import credentials_directory, lock_state
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Collection, Coroutine
 
     from agent.config import Config
     from agent.station_runner import Memory
@@ -81,13 +81,10 @@ class Daemon:
             await self._start(stack, parts.authorizer.run())
             await self._start(stack, parts.runner.run())
             stack.push_async_callback(self._remember, parts)
-            for charger in parts.chargers.values():
-                await self._start(stack, charger.run())
+            await self._start(stack, *[one.run() for one in parts.chargers.values()])
             await self._wait_for_chargers(parts)
-            for indicator in parts.indicators.values():
-                await self._start(stack, indicator.run())
-            for upstream in parts.upstreams:
-                await self._start(stack, upstream.run())
+            await self._start(stack, *[one.run() for one in parts.indicators.values()])
+            await self._start(stack, *[one.run() for one in parts.upstreams])
             await stack.enter_async_context(parts.reception.open())
             await self._start(stack, parts.reception.run())
             commands = Commands(parts, self.started_at).table()
@@ -95,8 +92,7 @@ class Daemon:
             server = ControlServer(self.config.station.state_dir / SOCKET, commands)
             await stack.enter_async_context(server.running())
             stack.push_async_callback(self._drain, parts)
-            for reader in parts.readers.values():
-                await self._start(stack, reader.run())
+            await self._start(stack, *[one.run() for one in parts.readers.values()])
             await self._start(stack, service.feed_watchdog(parts.find_stuck))
             await self._start(stack, parts.keeper.run())
             await self._start(stack, parts.timekeeper.run())
@@ -127,12 +123,16 @@ class Daemon:
         await parts.runner.restore(open_sessions)
 
     async def _start(
-        self, stack: AsyncExitStack, routine: Coroutine[None, None, None]
+        self, stack: AsyncExitStack, *routines: Coroutine[None, None, None]
     ) -> None:
-        """Run a part until the stack unwinds; a part that breaks stops the daemon."""
-        task = asyncio.create_task(routine)
-        task.add_done_callback(self._on_part_ended)
-        stack.push_async_callback(_cancel, task)
+        """Run parts until the stack unwinds; a part that breaks stops the daemon.
+
+        They end together: a charger that hangs does not keep others from switching off.
+        """
+        tasks = [asyncio.create_task(routine) for routine in routines]
+        for task in tasks:
+            task.add_done_callback(self._on_part_ended)
+        stack.push_async_callback(_cancel, tasks)
 
     async def _wait_for_chargers(self, parts: Assembly) -> None:
         found = [charger.found.wait() for charger in parts.chargers.values()]
@@ -205,9 +205,11 @@ class Daemon:
             _LOGGER.warning("the station does not come to rest; the journal knows best")
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def _names(config: Config) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from tests.drivers.chargers.command_example import ExampleCharger
 from tests.e2e import cards
 from tests.e2e.reports import the_session
 from tests.e2e.station import AgentProcess
-from tests.e2e.tables import EVSE
+from tests.e2e.tables import EVSE, OTHER_EVSE, evse
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
@@ -194,3 +195,40 @@ def test_a_program_that_is_not_there(
         path.chmod(0o755)
         plug(agent, charger)
         agent.wait_until_good(f"charger {EVSE}")
+
+
+#: Switches off in the end only when another one is told to at the same time.
+TWIN = """
+import json, pathlib, sys, time
+mine, other, done = map(pathlib.Path, sys.argv[1:])
+state = {"ok": True, "vehicle": "absent", "enabled": False}
+is_first = True
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["do"] == "disable":
+        if not is_first:
+            mine.touch()
+            while not other.exists():
+                time.sleep(0.01)
+            done.touch()
+        is_first = False
+    print(json.dumps(state | {"id": asked["id"]}), flush=True)
+"""
+
+
+def test_all_chargers_are_switched_off_at_once(
+    emsp: ExtrawestServer, tmp_path: Path
+) -> None:
+    """One that takes long to end does not keep the next from hearing of the end."""
+    (tmp_path / "twin").write_text(TWIN)
+    agent = AgentProcess(emsp, start=False)
+    agent.tables["evse"].append(evse(OTHER_EVSE, "e2"))
+    for table, names in zip(agent.tables["evse"], ("ab", "ba"), strict=True):
+        files = [str(tmp_path / name) for name in (*names, f"{names[0]}.done")]
+        program = [sys.executable, str(tmp_path / "twin"), *files]
+        table["charger"] = {"driver": "command", "command": program}
+    with agent:
+        agent.start()
+        agent.terminate()
+    assert (tmp_path / "a.done").exists()
+    assert (tmp_path / "b.done").exists()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from agent.backoff import Backoff
 from agent.domain.messages import (
     ChargerCleared,
     ChargerFaulted,
@@ -26,8 +27,8 @@ from agent.domain.messages import (
 )
 from agent.supervisor import REOPEN, supervise
 from drivers.chargers import base as charger_events
-from drivers.chargers.base import Vehicle
-from drivers.errors import DriverError
+from drivers.chargers.base import MeterDown, MeterUp, Vehicle
+from drivers.errors import DeviceGoneError, DriverError, TransientDeviceError
 from drivers.indicators.base import Signal as DriverSignal
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 INDICATOR_CLOSES_WITHIN = timedelta(seconds=1)
+# A signal may stay for hours, and what failed to show it may work again in a second.
+SHOW_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
 CHARGER_TIMEOUT = timedelta(seconds=5)  # For a charger to confirm enable or disable
 
 
@@ -59,6 +62,7 @@ class ChargerPort:
         self._post = post
         self._health = health
         self._part = f"charger {evse_uid}"
+        self._meter = f"meter {evse_uid}"
         self._commands: asyncio.Queue[EnableEnergy | DisableEnergy] = asyncio.Queue()
         self._reopen = asyncio.Event()
         self._failed_commands = 0
@@ -152,7 +156,7 @@ class ChargerPort:
     def _on_event(self, event: ChargerEvent) -> None:
         match event:
             case charger_events.ChargerUp(state):
-                self._health.good(self._part)
+                self._note_fault(state.fault)
                 self._post(_found(self._evse_uid, state))
                 self.found.set()
             case charger_events.ChargerDown(reason):
@@ -164,15 +168,29 @@ class ChargerPort:
             case charger_events.Disconnected():
                 self._post(VehicleDisconnected(self._evse_uid))
             case charger_events.Fault(name):
-                self._health.bad(self._part, f"fault {name}")
+                self._note_fault(name)
                 self._post(ChargerFaulted(self._evse_uid, name))
             case charger_events.FaultCleared():
-                self._health.good(self._part)
+                self._note_fault(None)
                 self._post(ChargerCleared(self._evse_uid))
             case charger_events.Meter(wh):
                 self._post(MeterRead(self._evse_uid, wh))
+            case MeterUp() | MeterDown():
+                self._note_meter(event)
             case _:
                 assert_never(event)
+
+    def _note_meter(self, event: MeterUp | MeterDown) -> None:
+        if isinstance(event, MeterDown):
+            self._health.bad(self._meter, f"gives no reading: {event.reason}")
+        else:
+            self._health.good(self._meter)
+
+    def _note_fault(self, name: str | None) -> None:
+        if name is None:
+            self._health.good(self._part)
+        else:
+            self._health.bad(self._part, f"fault {name}")
 
 
 def _found(evse_uid: str, state: charger_events.ChargerState) -> ChargerFound:
@@ -187,7 +205,10 @@ def _found(evse_uid: str, state: charger_events.ChargerState) -> ChargerFound:
 
 
 class IndicatorPort:
-    """One reader's indicator; it may be slow or broken and nothing else notices."""
+    """One reader's indicator; it may be slow or broken and nothing else notices.
+
+    What could not be shown and may be soon is shown again, until the next signal.
+    """
 
     def __init__(self, reader: str, indicator: Indicator, health: Health) -> None:
         self._indicator = indicator
@@ -212,14 +233,29 @@ class IndicatorPort:
                     await self._indicator.close()
 
     async def _show_signals(self) -> None:
+        signal = await self._signals.get()
+        attempt = 1
         while True:
-            signal = await self._signals.get()
+            is_done = await self._show(signal)
             try:
-                await self._indicator.show(DriverSignal(signal.value))
-            except DriverError as err:
-                self._health.bad(self._part, str(err))
-            except Exception:
-                _LOGGER.exception("%s: the driver failed", self._part)
-                self._health.bad(self._part, "the driver failed")
-            else:
-                self._health.good(self._part)
+                async with asyncio.timeout(
+                    None if is_done else SHOW_AGAIN.delay_s(attempt)
+                ):
+                    signal = await self._signals.get()
+                attempt = 1
+            except TimeoutError:
+                attempt += 1
+
+    async def _show(self, signal: Signal) -> bool:
+        """Show it; say whether that is all that can be done."""
+        try:
+            await self._indicator.show(DriverSignal(signal.value))
+        except DriverError as err:
+            self._health.bad(self._part, str(err))
+            return not isinstance(err, TransientDeviceError | DeviceGoneError)
+        except Exception:
+            _LOGGER.exception("%s: the driver failed", self._part)
+            self._health.bad(self._part, "the driver failed")
+        else:
+            self._health.good(self._part)
+        return True

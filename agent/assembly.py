@@ -201,17 +201,20 @@ class Assembly:
         self.readers: dict[str, ReaderPort] = {}
         for reader in config.readers:
             driver = registry.load_driver(registry.READERS, reader.reader.driver)
+            device = driver(reader.reader.options)
             self.readers[reader.name] = ReaderPort(
                 reader.name,
-                driver(reader.reader.options),
+                device,
                 desk,
                 post,
                 self.health,
                 transform=reader.transform,
             )
             driver = registry.load_driver(registry.INDICATORS, reader.indicator.driver)
+            indicator = driver(reader.indicator.options)
+            indicator.attach(device)
             self.indicators[reader.name] = IndicatorPort(
-                reader.name, driver(reader.indicator.options), self.health
+                reader.name, indicator, self.health
             )
 
     # ---- and connected --------------------------------------------------------------

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 import termios
-from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlsplit
 
 from serial import Serial
 
@@ -21,42 +18,20 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
+from drivers.serial_line import READ_BYTES, Line
+from drivers.serial_socket import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from drivers.errors import DriverError
 
-READ_BYTES: Final = 4096
 WRITE_TIMEOUT_S: Final = 1.0
-CONNECT_TIMEOUT_S: Final = 5.0
-SOCKET_SCHEME: Final = "socket"
 
-# A serial server that lost its power says nothing: TCP asks it after 15 s of silence,
-# every 5 s, and gives up after three questions without an answer.
-_KEEP_ALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO)
 _DENIED: Final = (errno.EACCES, errno.EPERM)
 _IN_USE: Final = (errno.EAGAIN, errno.EBUSY)
 _NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR)
-
-
-class _Line(ABC):
-    """An open line; one task may read while another writes."""
-
-    @abstractmethod
-    async def read(self) -> bytes: ...
-
-    @abstractmethod
-    async def write(self, data: bytes) -> None: ...
-
-    @abstractmethod
-    async def close(self) -> None: ...
 
 
 class SerialPort:
@@ -70,14 +45,14 @@ class SerialPort:
         #: What the port is called in the logs.
         self.name = url
         self._baudrate = baudrate
-        self._line: _Line | None = None
+        self._line: Line | None = None
 
     async def __aenter__(self) -> Self:
         """Open the line; a DriverError says why it cannot be."""
-        if "://" in self.name:
-            self._line = await _connect(self.name)
-        else:
+        if self.name.startswith("/"):
             self._line = _Tty(self.name, self._baudrate)
+        else:
+            self._line = await connect(self.name)
         return self
 
     async def __aexit__(self, *_exc_info: object) -> None:
@@ -92,6 +67,13 @@ class SerialPort:
         """
         return await self._opened().read()
 
+    async def read_now(self) -> bytes:
+        """Return what has come already, at most READ_BYTES, which may be nothing.
+
+        DeviceGoneError when the device is gone, if that is known already.
+        """
+        return await self._opened().read_now()
+
     async def write(self, data: bytes) -> None:
         """Write all of it; TransientDeviceError if it takes over WRITE_TIMEOUT_S.
 
@@ -105,13 +87,13 @@ class SerialPort:
                 f"{self.name} took no bytes for {WRITE_TIMEOUT_S:g} s"
             ) from err
 
-    def _opened(self) -> _Line:
+    def _opened(self) -> Line:
         if self._line is None:
             raise DeviceGoneError(f"{self.name} is not open")
         return self._line
 
 
-class _Tty(_Line):
+class _Tty(Line):
     """A tty or pty; pyserial sets it up and locks it, the loop watches it."""
 
     def __init__(self, path: str, baudrate: int) -> None:
@@ -119,7 +101,7 @@ class _Tty(_Line):
         self._loop = asyncio.get_running_loop()
         try:
             self._serial = Serial(path, baudrate, timeout=0, exclusive=True)
-        except ValueError as err:
+        except (ValueError, OverflowError) as err:
             raise UnsupportedDeviceError(f"{path}: {err}") from err
         except (OSError, termios.error) as err:
             raise _opening_error(path, err) from err
@@ -138,6 +120,14 @@ class _Tty(_Line):
         if not data:
             raise DeviceGoneError(f"{self._path} was unplugged")
         return data
+
+    async def read_now(self) -> bytes:
+        try:
+            return os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as err:
+            raise self._gone(err) from err
 
     async def write(self, data: bytes) -> None:
         while data:
@@ -172,71 +162,6 @@ class _Tty(_Line):
 
     def _gone(self, err: OSError) -> DeviceGoneError:
         return DeviceGoneError(f"{self._path} was unplugged: {err.strerror}")
-
-
-class _Socket(_Line):
-    """A line behind a serial server."""
-
-    def __init__(
-        self, url: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._url = url
-        self._reader = reader
-        self._writer = writer
-        # So a write has ended when the kernel has it all, as it does on a tty.
-        writer.transport.set_write_buffer_limits(0)
-        with suppress(OSError):  # Lost already: the first read says so
-            for option in _KEEP_ALIVE:
-                writer.get_extra_info("socket").setsockopt(*option)
-
-    async def read(self) -> bytes:
-        try:
-            data = await self._reader.read(READ_BYTES)
-        except OSError as err:
-            raise self._gone(err) from err
-        if not data:
-            raise DeviceGoneError(f"{self._url} closed the connection")
-        return data
-
-    async def write(self, data: bytes) -> None:
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError as err:
-            raise self._gone(err) from err
-
-    async def close(self) -> None:
-        # Nobody waits for a peer that takes no more bytes.
-        self._writer.transport.abort()
-        with suppress(OSError):
-            await self._writer.wait_closed()
-
-    def _gone(self, err: OSError) -> DeviceGoneError:
-        return DeviceGoneError(f"lost the connection to {self._url}: {err}")
-
-
-async def _connect(url: str) -> _Socket:
-    host, port = _address(url)
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port)
-    except OSError as err:
-        why = "no answer" if isinstance(err, TimeoutError) else err
-        raise TransientDeviceError(f"cannot connect to {url}: {why}") from err
-    return _Socket(url, reader, writer)
-
-
-def _address(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        scheme, host, port = parts.scheme, parts.hostname, parts.port
-    except ValueError:
-        scheme, host, port = "", None, None
-    if scheme != SOCKET_SCHEME or not host or port is None:
-        raise UnsupportedDeviceError(
-            f"expected the path of a serial port or socket://host:port, got {url}"
-        )
-    return host, port
 
 
 def _opening_error(path: str, err: Exception) -> DriverError:

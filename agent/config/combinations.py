@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent import registry
 from agent.config.reading import Mistakes, Place
 from agent.domain.policy import OfflineMode
 from agent.domain.reports import Scope
@@ -27,6 +28,7 @@ def check_combinations(config: Config, mistakes: Mistakes) -> None:
     """Check what no table can know by itself."""
     _check_unknown_cards(config, mistakes)
     _check_shared_paths(config, mistakes)
+    _check_indicators(config, mistakes)
     _check_location(config, mistakes)
     _check_server(config, mistakes)
     _check_tariff(config, mistakes)
@@ -190,6 +192,15 @@ def _check_shared_paths(config: Config, mistakes: Mistakes) -> None:
                 problem = f"{used} is used by the {users[used]} and the {user}"
                 mistakes.add(place, key, problem)
             users.setdefault(used, user)
+
+
+def _check_indicators(config: Config, mistakes: Mistakes) -> None:
+    """Let each indicator say whether it goes with its reader."""
+    for number, reader in enumerate(config.readers, start=1):
+        driver = registry.load_driver(registry.INDICATORS, reader.indicator.driver)
+        options, its_reader = reader.indicator.options, reader.reader.options
+        for key, problem in driver.find_misfits(options, its_reader):
+            mistakes.add(Place("reader", number), f"indicator.{key}", problem)
 
 
 def _port_of(options: object, key: str) -> str | None:

@@ -66,6 +66,18 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterUp:
+    """The meter beside the charger gives readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDown:
+    """It gives none until the next MeterUp; the charger charges all the same."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChargerUp:
     """Communication works; `state` is what the charger says now."""
 
@@ -86,6 +98,8 @@ ChargerEvent = (
     | Fault
     | FaultCleared
     | Meter
+    | MeterUp
+    | MeterDown
     | ChargerUp
     | ChargerDown
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from drivers.findings import Finding
+    from drivers.readers.base import Reader
 
 
 class Signal(StrEnum):
@@ -25,10 +26,26 @@ class Signal(StrEnum):
     ERROR = "error"
 
 
+class Misfit(NamedTuple):
+    """A key of an indicator's table that does not go with its reader, and why not."""
+
+    key: str
+    problem: str
+
+
 class Indicator(ABC):
     """One reader's lights and buzzer; its failure never touches a decision."""
 
     Config: ClassVar[type[Any]]
+
+    @classmethod
+    def find_misfits(cls, config: Any, reader: object) -> Iterable[Misfit]:  # noqa: ANN401 - a Config
+        """Say what in `config` does not go with a reader of that configuration."""
+        del config, reader
+        return ()
+
+    def attach(self, reader: Reader) -> None:  # noqa: B027 - most go beside any reader
+        """Learn whose indicator this is, before anything is shown or opened."""
 
     @abstractmethod
     async def show(self, signal: Signal) -> None:

@@ -29,6 +29,7 @@ from agent.domain.outcomes import Signal
 from agent.health import Health
 from drivers.chargers import base
 from drivers.errors import (
+    DeviceGoneError,
     DriverError,
     TransientDeviceError,
     UnsupportedDeviceError,
@@ -120,7 +121,7 @@ def test_the_charger_says_what_state_it_is_in(
     run_virtual(main())
 
     assert bench.inputs == [found]
-    assert bench.health.is_good("charger E1")
+    assert bench.health.is_good("charger E1") is (state.fault is None)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,25 @@ def test_events_become_inputs(
     play(bench, story)
 
     assert bench.inputs == [message]
+
+
+def test_a_meter_has_a_health_of_its_own(bench: Bench) -> None:
+    """The charger works without it; what it delivers then is missing in the reports."""
+
+    async def story() -> None:
+        bench.charger.tell(base.MeterDown("device 2 does not answer"))
+        await asyncio.sleep(1)
+        condition = bench.health.conditions()[-1]
+        assert (condition.part, condition.ok) == ("meter E1", False)
+        assert "no reading: device 2 does not answer" in condition.detail
+        assert bench.health.is_good("charger E1")
+        bench.charger.tell(base.MeterUp())
+        await asyncio.sleep(1)
+        assert bench.health.is_good("meter E1")
+
+    play(bench, story)
+
+    assert bench.inputs == []
 
 
 def test_commands_are_done_one_by_one_in_order(bench: Bench) -> None:
@@ -362,10 +382,61 @@ def test_a_broken_indicator_goes_on_with_the_next_signal(error: Exception) -> No
     assert health.is_good("indicator front")
 
 
+@pytest.mark.parametrize("error", [TransientDeviceError("busy"), DeviceGoneError()])
+def test_what_could_not_be_shown_is_shown_again(error: DriverError) -> None:
+    """A signal may stay for hours: it is seen, and its indicator is well again."""
+    indicator = FakeIndicator()
+    indicator.failures = [error] * 4
+
+    health = show(indicator, Signal.READY)
+
+    assert indicator.shown == ["ready"]
+    assert health.is_good("indicator front")
+
+
+def test_what_cannot_be_shown_is_not_tried_all_the_time() -> None:
+    """An hour without the device is some hundred tries, not thousands."""
+    indicator = FakeIndicator()
+    indicator.failures = [TransientDeviceError("no lamp")] * 10_000
+
+    show(indicator, Signal.READY, within_s=3600)
+
+    assert 90 < 10_000 - len(indicator.failures) < 130
+    assert indicator.shown == []
+
+
+def test_a_new_signal_is_tried_again_soon() -> None:
+    """However long the one before it has failed."""
+    indicator = FakeIndicator()
+    indicator.failures = [TransientDeviceError("no lamp")] * 10_000
+
+    async def main() -> None:
+        port = IndicatorPort("front", indicator, Health(FakeClock()))
+        async with running(port.run()):
+            port.show(Signal.READY)
+            await asyncio.sleep(600)
+            indicator.failures = [TransientDeviceError("no lamp")]
+            port.show(Signal.REFUSED)
+            await asyncio.sleep(2)
+            assert indicator.shown == ["refused"]
+
+    run_virtual(main())
+
+
+def test_an_old_signal_is_not_shown_again() -> None:
+    """The newer one takes its place, whatever became of it."""
+    indicator = FakeIndicator(takes_s=0.1)
+    indicator.failures = [TransientDeviceError("no lamp")]
+
+    show(indicator, Signal.REFUSED, Signal.READY)
+
+    assert indicator.shown == ["ready"]
+
+
 def test_a_broken_indicator_is_a_health_problem() -> None:
     """Until a signal is shown again."""
     indicator = FakeIndicator()
-    indicator.failures = [TransientDeviceError("no lamp")]
+    indicator.failures = [UnsupportedDeviceError("no lamp")]
 
     [condition] = show(indicator, Signal.READING).conditions()
 

@@ -107,6 +107,11 @@ class FakeLine:
             await self._ready.wait()
         return self._came.popleft()
 
+    async def read_now(self) -> bytes:
+        """Return bytes that were sent together, if there are any."""
+        self._check()
+        return self._came.popleft() if self._came else b""
+
     async def write(self, data: bytes) -> None:
         """Let the device hear it."""
         self._check()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from serial import Serial, SerialException
 
-from drivers import serial_port
+from drivers import serial_port, serial_socket
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -19,7 +19,8 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
-from drivers.serial_port import READ_BYTES, SerialPort
+from drivers.serial_line import READ_BYTES
+from drivers.serial_port import SerialPort
 from tests.drivers.pipes import open_files, run
 from tests.drivers.serial_bench import Pty
 
@@ -305,6 +306,11 @@ def test_a_closed_port_is_gone() -> None:
         ("socket://:1", UnsupportedDeviceError, "socket://host:port"),
         ("socket://127.0.0.1:x", UnsupportedDeviceError, "socket://host:port"),
         ("rfc2217://127.0.0.1:1", UnsupportedDeviceError, "socket://host:port"),
+        ("socket:/127.0.0.1:1", UnsupportedDeviceError, "socket://host:port"),
+        ("ttyUSB0", UnsupportedDeviceError, "the path of a serial port"),
+        ("socket://server..lan:1", UnsupportedDeviceError, "socket://host:port"),
+        ("socket://" + "x" * 64 + ":1", UnsupportedDeviceError, "socket://host:port"),
+        ("socket://a\0b:1", UnsupportedDeviceError, "socket://host:port"),
     ],
 )
 def test_opening_says_what_is_wrong(
@@ -350,13 +356,17 @@ def test_errors_of_the_system(
     run(main())
 
 
-def test_a_speed_that_there_is_not() -> None:
+@pytest.mark.parametrize("baudrate", [-9600, 2**31, 2**64])
+def test_a_speed_that_there_is_not(baudrate: int) -> None:
     """A baudrate that no line has turns the driver off."""
 
     async def main() -> None:
-        with Pty() as pty, pytest.raises(UnsupportedDeviceError, match=pty.path):
-            async with SerialPort(pty.path, -9600):
-                pass
+        with Pty() as pty:
+            before = open_files()
+            with pytest.raises(UnsupportedDeviceError, match=pty.path):
+                async with SerialPort(pty.path, baudrate):
+                    pass
+            assert open_files() == before
 
     run(main())
 
@@ -428,7 +438,9 @@ def test_nobody_at_the_address() -> None:
     """A serial server that is off may come back."""
 
     async def main() -> None:
-        with pytest.raises(TransientDeviceError, match="cannot connect to socket://"):
+        with pytest.raises(
+            TransientDeviceError, match=r"socket://\S+: Connection refused; is"
+        ):
             async with SerialPort("socket://127.0.0.1:1"):
                 pass
 
@@ -446,11 +458,11 @@ def test_a_dead_serial_server_is_noticed_in_the_end() -> None:
 
     async def use(url: str) -> None:
         async with SerialPort(url) as port:
-            assert isinstance(port._line, serial_port._Socket)
+            assert isinstance(port._line, serial_socket._SocketLine)
             writer = port._line._writer
             assert writer.transport.get_write_buffer_limits() == (0, 0)
             connection = writer.get_extra_info("socket")
-            for level, name, value in serial_port._KEEP_ALIVE:
+            for level, name, value in serial_socket.KEEP_ALIVE:
                 assert connection.getsockopt(level, name) == value
 
     run(serve(talk, use))

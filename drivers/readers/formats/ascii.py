@@ -17,6 +17,8 @@ from drivers.readers.formats.lines import LineCodec
 BAUDRATE: Final = 9600
 #: A line that is a hex number and nothing else, 3 to 10 bytes in pairs of digits.
 HEX_LINE: Final = "((?:[0-9A-Fa-f]{2}[ :.-]?){2,9}[0-9A-Fa-f]{2})"
+#: The name of a group whose number is decimal.
+DECIMAL_GROUP: Final = "decimal"
 
 _SEPARATORS: Final = b" :.-"
 _LENGTHS: Final = {5: Technology.EM4100, 8: Technology.ISO15693}
@@ -25,8 +27,10 @@ _LENGTHS: Final = {5: Technology.EM4100, 8: Technology.ISO15693}
 class AsciiCodec:
     """Reports each line that `pattern` matches from end to end.
 
-    Group 1 is the number in hex, separators allowed. It begins to listen at `at`.
-    UnsupportedDeviceError if the pattern is none, or has no group.
+    Group 1 is the number in hex, separators allowed; if it is called `decimal`, its
+    digits are decimal, as many as there are. They come out as they are, two to a byte.
+    It begins to listen at `at`. UnsupportedDeviceError if the pattern is none, or has
+    no group.
     """
 
     def __init__(self, at: float, pattern: str = HEX_LINE) -> None:
@@ -35,12 +39,13 @@ class AsciiCodec:
             self._pattern = re.compile(pattern.encode(), re.ASCII)
         except re.error as err:
             raise UnsupportedDeviceError(
-                f"expected a regular expression as pattern, got {pattern}: {err}"
+                f"expected a regular expression, got {pattern}: {err}"
             ) from err
         if not self._pattern.groups:
             raise UnsupportedDeviceError(
-                f"expected a group (…) around the number in the pattern {pattern}"
+                f"expected a group (…) around the number, got {pattern}"
             )
+        self._is_decimal = self._pattern.groupindex.get(DECIMAL_GROUP) == 1
 
     def feed(self, data: bytes, at: float) -> list[CardReport]:
         """Take the next bytes, read at `at` monotonic seconds; return what they end."""
@@ -51,8 +56,11 @@ class AsciiCodec:
         match = self._pattern.fullmatch(line)
         if match is None or match[1] is None:
             return None
+        digits = match[1].translate(None, _SEPARATORS)
+        if self._is_decimal and digits.isdigit() and len(digits) % 2:
+            digits = b"0" + digits
         try:
-            uid = unhexlify(match[1].translate(None, _SEPARATORS))
+            uid = unhexlify(digits)
         except ValueError:
             return None  # The pattern took more than hex digits, or half a byte
         if not uid:

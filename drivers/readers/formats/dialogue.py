@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 TRIES: Final = 3
 ANSWER_S: Final = 1.0  # No module here takes a third of it, radio included
+ORDER_S: Final = 0.5  # For lights and a buzzer, for which no card is to wait long
 QUIET_S: Final = 0.1  # Longer than any pause inside an answer
-WAITING_S: Final = 0.002  # Enough to notice what has come already
 SETTLE_S: Final = 1.0  # A line that never falls silent is not waited for
 
 F = TypeVar("F")
@@ -36,6 +36,9 @@ class Line(Protocol):
 
     async def read(self) -> bytes:
         """Wait for at least one byte and return what is there."""
+
+    async def read_now(self) -> bytes:
+        """Return what has come already, which may be nothing."""
 
     async def write(self, data: bytes) -> None:
         """Write all of it."""
@@ -59,6 +62,14 @@ class Module(ABC):
         UnreadableCardError if the card does not.
         """
 
+    @abstractmethod
+    async def tell(self, command: bytes) -> None:
+        """Have a command of its panel obeyed, not while it is asked anything else.
+
+        One try, so that no look has to wait for another. TransientDeviceError if it is
+        not obeyed; the line is silent then.
+        """
+
 
 class Dialogue(Generic[F]):
     """One question at a time, and the frames that come after it."""
@@ -80,8 +91,9 @@ class Dialogue(Generic[F]):
         """Send a question; what came before it is no answer to it."""
         # A module that was slow may have answered an old question twice. Taken for
         # the answer to this one, every answer from now on would be that of before.
-        while await self._is_noisy(WAITING_S):
-            pass
+        while stale := await self._line.read_now():
+            self._bytes_heard += len(stale)
+            await asyncio.sleep(0)  # Whoever waits for us may give up on a flood
         self._deframer.reset()
         self._frames.clear()
         await self._line.write(question)
@@ -123,6 +135,25 @@ class Dialogue(Generic[F]):
         raise TransientDeviceError(
             f"the module at {self.name} does not work: {why}; "
             "check its wiring, its mode and the baudrate"
+        )
+
+    async def once(
+        self, exchange: Callable[[], Awaitable[T]], *, abort: bytes = b""
+    ) -> T:
+        """Try an exchange that matters less than the next; TransientDeviceError.
+
+        As in `repeat` an answer that comes late is waited for, and dropped.
+        """
+        try:
+            async with asyncio.timeout(ORDER_S):
+                return await exchange()
+        except FrameError as err:
+            why = str(err)
+        except TimeoutError:
+            why = "no answer"
+        await self.settle(abort)
+        raise TransientDeviceError(
+            f"the lights of the module at {self.name} do not work: {why}"
         )
 
     async def settle(self, abort: bytes = b"") -> None:

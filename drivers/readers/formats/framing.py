@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 # A frame of 20 bytes lasts 20 ms at 9600 baud. What stands half for so long has lost
 # its other half.
 HALF_FRAME_S: Final = 0.2
+# What was not gone on with for so long was noise, and no beginning of what comes now.
+# Until then it may have been held up: by a network, or by ourselves.
+FORGET_S: Final = 10.0
 
 F = TypeVar("F")
 

@@ -51,12 +51,13 @@ _TYPE_A_HEADER: Final = 6  # NbTg, Tg, SENS_RES of two bytes, SEL_RES, NFCIDLeng
 
 
 class Pn532(Module):
-    """Looks for a type A card, then for a type B card."""
+    """Looks for a type A card, and every other time for a type B card."""
 
     def __init__(self, line: Line, monotonic: Callable[[], float]) -> None:
         self._line = line
         self._dialogue = Dialogue(line, frames.cut, monotonic)
         self._type_b: CardReport | None = None
+        self._is_turn_of_b = False
 
     async def start(self) -> str:
         """Wake the chip up and set it up for short looks."""
@@ -71,13 +72,28 @@ class Pn532(Module):
         """Ask once for the card in the field, None if there is none."""
         # A type B card is activated when it is found, and deaf to looks from then on.
         # A new look would also give another number to one that has random ones.
-        if self._type_b and await self._is_present():
-            return self._type_b
+        if self._type_b:
+            if await self._is_present():
+                return self._type_b
+            self._is_turn_of_b = False  # What took its place is likely of its kind
         self._type_b = None
         if card := await self._exchange(LIST_TYPE_A, parse_type_a):
             return card
+        # Few cards are of type B: every other look spares an idle station a quarter.
+        self._is_turn_of_b = not self._is_turn_of_b
+        if not self._is_turn_of_b:
+            return None
         self._type_b = await self._exchange(LIST_TYPE_B, parse_type_b)
         return self._type_b
+
+    async def tell(self, command: bytes) -> None:
+        """Give a command that has no result."""
+
+        async def give() -> None:
+            if result := await self._ask(command):
+                raise FrameError(f"expected no result, got {len(result)} bytes")
+
+        await self._dialogue.once(give, abort=frames.ACK)
 
     async def _exchange(self, command: bytes, parse: Callable[[bytes], T]) -> T:
         async def ask() -> T:

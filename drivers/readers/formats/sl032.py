@@ -68,11 +68,21 @@ class Sl032(Module):
         """Ask once for the card in the field, None if there is none."""
         return await self._dialogue.repeat(self._select)
 
+    async def tell(self, command: bytes) -> None:
+        """Give a command that is a code and its data."""
+
+        async def give() -> None:
+            answer = await self._ask(command[0], command[1:])
+            if answer.status != OK:
+                raise FrameError(f"expected status 00, got {answer.status:02X}")
+
+        await self._dialogue.once(give)
+
     async def _select(self) -> CardReport | None:
         return parse_card(await self._ask(SELECT_CARD))
 
-    async def _ask(self, command: int) -> Answer:
-        await self._dialogue.say(build_request(command))
+    async def _ask(self, command: int, data: bytes = b"") -> Answer:
+        await self._dialogue.say(build_request(command, data))
         while (answer := await self._dialogue.hear()).command != command:
             pass
         return answer

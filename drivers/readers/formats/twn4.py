@@ -73,6 +73,15 @@ class Twn4(Module):
         """Ask once for the card in the field, None if there is none."""
         return await self._dialogue.repeat(self._search)
 
+    async def tell(self, command: bytes) -> None:
+        """Call a function that has no result."""
+
+        async def call() -> None:
+            if result := await self._ask(command):
+                raise FrameError(f"expected no result, got {len(result)} bytes")
+
+        await self._dialogue.once(call)
+
     async def _search(self) -> CardReport | None:
         card = parse_card(await self._ask(SEARCH_TAG))
         if card is None or self._mode.crc:

@@ -255,6 +255,35 @@ def _two_chargers(first: str, second: str) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("reader", "indicator", "parts"),
+    [
+        ('driver = "pipe"\npath = "front.cards"', "", ["indicator.driver", '"serial"']),
+        ('driver = "serial"\nport = "/dev/ttyS0"\nformat = "id12"', "", ["only talks"]),
+        (
+            'driver = "serial"\nport = "/dev/ttyS0"\nformat = "pn532"',
+            'red = { line = "P34" }',
+            ["indicator.red", "one of P30", "got 'P34'"],
+        ),
+    ],
+)
+def test_an_indicator_goes_with_its_reader(
+    tmp_path: Path, reader: str, indicator: str, parts: list[str]
+) -> None:
+    """Lights of a reader that it has not are a mistake at their line."""
+    pipe = 'driver = "pipe"\npath = "front.cards"\n'
+    file = '{ driver = "file", path = "front.signals" }'
+    module = ", ".join(part for part in ('driver = "module"', indicator) if part)
+    text = GOOD.replace(pipe, f"{reader}\n").replace(file, f"{{ {module} }}")
+    line = text[: text.index("indicator = ")].count("\n") + 1
+    with pytest.raises(ConfigError) as err:
+        load(tmp_path, text)
+    (mistake,) = str(err.value).splitlines()
+    assert f"config.toml:{line}: [[reader]] number 1 indicator." in mistake
+    assert [part for part in parts if part not in mistake] == []
+    load(tmp_path, text.replace(f"{{ {module} }}", file))
+
+
 MODBUS = 'driver = "modbus", limit_amps = 16, port = "/dev/ttyUSB0", device_id = '
 OPENEVSE = 'driver = "openevse", port = "/dev/ttyUSB0"'
 

@@ -39,12 +39,18 @@ def after_garbage(answer: bytes) -> bytes:
 
 
 class Emulator(ABC):
-    """Collects what is sent to it; `faults` spoil its next answers, one each."""
+    """Collects what is sent to it; `faults` spoil its next answers, one each.
+
+    `refused` is what questions begin with that it refuses, `spoilt` those whose answers
+    are all spoilt.
+    """
 
     def __init__(self) -> None:
         self.card = b""
         self.asked: list[bytes] = []
         self.faults: deque[Fault] = deque()
+        self.refused = b""
+        self.spoilt: dict[bytes, Fault] = {}
         #: Answers that are held back until they are taken from here.
         self.late: list[bytes] | None = None
         self._heard = b""
@@ -55,11 +61,20 @@ class Emulator(ABC):
         while (question := self._next_question()) is not None:
             self.asked.append(question)
             for answer in self._answer(question):
-                spoilt = self.faults.popleft()(answer) if self.faults else answer
+                spoilt = self._fault_of(question)(answer)
                 if self.late is not None:
                     self.late.append(spoilt)
                 elif spoilt:
                     yield spoilt
+
+    def _fault_of(self, question: bytes) -> Fault:
+        for beginning, fault in self.spoilt.items():
+            if question.startswith(beginning):
+                return fault
+        return self.faults.popleft() if self.faults else bytes
+
+    def _is_refused(self, question: bytes) -> bool:
+        return bool(self.refused) and question.startswith(self.refused)
 
     def _take(self, count: int) -> bytes:
         taken, self._heard = self._heard[:count], self._heard[count:]
@@ -88,6 +103,8 @@ class Sl032Emulator(Emulator):
     def __init__(self) -> None:
         super().__init__()
         self.status = 0x01
+        #: The LED that the host controls.
+        self.red = False
 
     def _next_question(self) -> bytes | None:
         if len(self._heard) < 2 or len(self._heard) < 2 + self._heard[1]:
@@ -98,12 +115,20 @@ class Sl032Emulator(Emulator):
         return frame[2:-1]
 
     def _answer(self, question: bytes) -> Iterator[bytes]:
-        if question == b"\xf0":
-            result = b"\x00SL032-1.8"
-        elif self.card:
-            result = b"\x00" + self.card + b"\x09"
-        else:
-            result = bytes([self.status])
+        match question[0], question[1:]:
+            case _ if self._is_refused(question):
+                result = b"\xf1"
+            case 0xF0, b"":
+                result = b"\x00SL032-1.8"
+            case 0x01, b"" if self.card:
+                result = b"\x00" + self.card + b"\x09"
+            case 0x01, b"":
+                result = bytes([self.status])
+            case 0x40, code if len(code) == 1:
+                self.red = code != b"\x00"
+                result = b"\x00"
+            case _:
+                result = b"\xf1"
         body = b"\xbd" + bytes([len(result) + 2]) + question[:1] + result
         yield body + bytes([xor_of(body)])
 
@@ -119,12 +144,21 @@ def crc_of(data: bytes) -> bytes:
 
 
 class Twn4Emulator(Emulator):
-    """A TWN4 in any of its modes; `kind` is the type of tag that the card is."""
+    """A TWN4 in any of its modes; `kind` is the type of tag that the card is.
+
+    A function that is not known, or not called as it has to be, is an error, and so is
+    a GPIO that was not configured to be an output.
+    """
 
     def __init__(self, *, ascii_hex: bool = False, crc: bool = True) -> None:
         super().__init__()
         self.kind = 0x80
         self.tag_types = b""
+        #: GPIOs that are outputs, and those that are high, a bit each.
+        self.outputs = 0
+        self.high = 0
+        #: Volume in percent, then Hz, ms on and ms off.
+        self.beeps: list[tuple[int, ...]] = []
         self._ascii_hex = ascii_hex
         self._crc = crc
 
@@ -145,7 +179,7 @@ class Twn4Emulator(Emulator):
         return body
 
     def _answer(self, question: bytes) -> Iterator[bytes]:
-        body = self._result(question)
+        body = b"\x01" if self._is_refused(question) else self._result(question)
         if self._crc:
             body += crc_of(body)
         if self._ascii_hex:
@@ -154,97 +188,37 @@ class Twn4Emulator(Emulator):
             yield len(body).to_bytes(2, "little") + body
 
     def _result(self, question: bytes) -> bytes:
-        match question[:2]:
-            case b"\x00\x04":
+        match question[:2], len(question):
+            case b"\x00\x04", 3:
                 return b"\x00\x0dTWN4/B1.64/NO"
-            case b"\x05\x02":
+            case b"\x05\x02", 10:
                 self.tag_types = question[2:]
                 return b"\x00"
-            case b"\x05\x00" if self.card:
+            case b"\x05\x00", 3 if self.card:
                 size = len(self.card)
                 return bytes([0, 1, self.kind, 8 * size, size]) + self.card
-            case b"\x05\x00":
+            case b"\x05\x00", 3:
                 return b"\x00\x00"
+            case _ if question[:1] == b"\x04" and self._obeys(question[1:]):
+                return b"\x00"
         return b"\x01"
 
-
-class Pn532Emulator(Emulator):
-    """A PN532 that sleeps first, with cards that behave as ISO/IEC 14443 has it.
-
-    A type A card that was found is deaf to the first try of the next look; with
-    automatic RATS a card of part 4 stays deaf until the field is off. A type B card is
-    deaf once it was found, but answers a presence check.
-    """
-
-    ACK = bytes.fromhex("0000FF00FF00")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.type_b = False
-        self.part_4 = False
-        self.garbage_before_ack = b""
-        self.mute = False
-        #: Do not acknowledge, or do not respond.
-        self.refused = b""
-        self._awake = False
-        self._rats = True
-        self._tries = 1
-        self._active = b""
-
-    def _next_question(self) -> bytes | None:
-        if not self._awake:
-            self._awake = b"\x55" in self._heard
-        start = self._heard.find(b"\x00\xff")
-        if start < 0 or len(self._heard) < start + 4:
-            return None
-        length, check = self._heard[start + 2 : start + 4]
-        if (length, check) == (0x00, 0xFF):
-            self._take(start + 4)
-            return b"ACK"
-        assert (length + check) & 0xFF == 0
-        if len(self._heard) < start + length + 6:
-            return None
-        frame = self._take(start + length + 6)[start + 4 :]
-        assert sum(frame[:-1]) & 0xFF == 0
-        assert (frame[0], frame[-1]) == (0xD4, 0x00)
-        return frame[1:-2]
-
-    def _answer(self, question: bytes) -> Iterator[bytes]:
-        if question == b"ACK" or not self._awake or self.mute:
-            return
-        yield self.garbage_before_ack + self.ACK
-        if self.refused and question.startswith(self.refused):
-            yield bytes.fromhex("0000FF01FF7F8100")
-            return
-        payload = bytes([0xD5, question[0] + 1]) + self._result(question)
-        size = len(payload)
-        frame = b"\x00\x00\xff" + bytes([size, -size & 0xFF]) + payload
-        yield frame + bytes([-sum(payload) & 0xFF, 0])
-
-    def _result(self, question: bytes) -> bytes:
-        match question[0], question[1:]:
-            case 0x02, _:
-                return bytes.fromhex("32010607")
-            case 0x12, flags:
-                self._rats = bool(flags[0] & 0x10)
-            case 0x32, settings if settings[0] == 0x05:
-                self._tries = 1 + settings[3]
-            case 0x4A, target:
-                return self._list(target[1])
-            case 0x00, b"\x06":
-                return bytes(
-                    [0x00 if self.card and self._active == self.card else 0x01]
-                )
-        return b""
-
-    def _list(self, kind: int) -> bytes:
-        if not self.card or self.type_b != (kind == 0x03):
-            return b"\x00"
-        deaf = self.type_b or (self.part_4 and self._rats) or self._tries == 1
-        if deaf and self._active == self.card:
-            return b"\x00"
-        self._active = self.card
-        if self.type_b:
-            return b"\x01\x01\x50" + self.card + bytes(7) + b"\x01\x00"
-        atqa_sak = bytes.fromhex("004408")
-        return b"\x01\x01" + atqa_sak + bytes([len(self.card)]) + self.card
+    def _obeys(self, function: bytes) -> bool:
+        """Do what a function of the periphery says, if it says it as it has to."""
+        match function[0], len(function):
+            case 0x00, 4 if function[2] <= 2 and function[3] <= 1:
+                self.outputs |= function[1]
+            case 0x02 | 0x03, 2 if function[1] & ~self.outputs == 0:
+                is_set = function[0] == 0x02
+                self.high &= ~function[1]
+                self.high |= function[1] if is_set else 0
+            case 0x07, 8 if function[1] <= 100:
+                times = [
+                    int.from_bytes(function[at : at + 2], "little") for at in (2, 4, 6)
+                ]
+                if not 500 <= times[0] <= 10_000:
+                    return False
+                self.beeps.append((function[1], *times))
+            case _:
+                return False
+        return True

@@ -16,10 +16,10 @@ from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
 from tests.drivers.pipes import open_files, run
 from tests.drivers.readers.modules import (
     Emulator,
-    Pn532Emulator,
     Sl032Emulator,
     Twn4Emulator,
 )
+from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import Pty
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from drivers.readers.formats.sl032 import Sl032
 from drivers.readers.formats.twn4 import Mode, Twn4
 from tests.drivers.readers.modules import (
     Emulator,
-    Pn532Emulator,
     Sl032Emulator,
     Twn4Emulator,
     after_garbage,
@@ -24,6 +23,7 @@ from tests.drivers.readers.modules import (
     mute,
     truncated,
 )
+from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.domain.transforms import UidTransform
 from drivers.errors import FrameError, UnsupportedDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats import wiegand
 from drivers.readers.formats.ascii import AsciiCodec
-from drivers.readers.formats.framing import HALF_FRAME_S, CardReport
+from drivers.readers.formats.framing import FORGET_S, HALF_FRAME_S
 from drivers.readers.formats.lines import MAX_LINE_BYTES, LineCodec
 from drivers.readers.formats.wiegand import WiegandCodec
 from tests.drivers.readers.formats.wires import feed, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 START = -1.0  # The codec has listened for a second when the first byte comes
@@ -51,13 +56,85 @@ def test_the_rest_of_a_line_is_no_line(seen: int) -> None:
 
 
 def test_a_silence_begins_a_line() -> None:
-    """The first number after a quiet start counts, and half a line does not."""
+    """The first number after a quiet start counts, and so does a slow one."""
     codec = AsciiCodec(at=0)
     assert len(codec.feed(b"04A1B2C3D4E5F6\n", HALF_FRAME_S * 2)) == 1
     assert codec.feed(b"04A1B2", 5) == []
     assert codec.feed(b"C3D4E5F6\n", 5 + HALF_FRAME_S / 2) != []
-    assert codec.feed(b"04A1B2C3", 10) == []
-    assert codec.feed(b"D4E5F6\n", 11) == [CardReport(UID[4:], Technology.ISO14443)]
+
+
+@given(st.integers(1, 13), st.floats(HALF_FRAME_S * 1.01, FORGET_S * 0.99))
+def test_a_line_with_a_pause_in_it_is_none(cut: int, pause_s: float) -> None:
+    """Neither half is another card's number, nor is what a busy loop reads late."""
+    line = b"04A1B2C3D4E5F6\n"
+    codec = AsciiCodec(START)
+    assert codec.feed(line[:cut], 0) == []
+    assert codec.feed(line[cut:], pause_s) == []
+    assert [one.uid for one in codec.feed(line, pause_s)] == [UID]
+
+
+def test_noise_of_long_ago_spoils_no_line() -> None:
+    """What was switched on, and coughed, is heard when the first card comes."""
+    codec = AsciiCodec(START)
+    assert codec.feed(b"\x00\xff", 0) == []
+    assert len(codec.feed(b"04A1B2C3D4E5F6\n", FORGET_S * 1.01)) == 1
+
+
+@pytest.mark.parametrize("every_s", [0.0, 0.05, 0.5, 20.0])
+def test_a_checksum_behind_etx_is_no_line(every_s: float) -> None:
+    """Some readers send one byte more; it costs no card, however soon that comes."""
+    frame = b"\x0204A1B2C3D4E5F6\x03Z"
+    codec = AsciiCodec(START)
+    for number in range(5):
+        assert [one.uid for one in codec.feed(frame, number * every_s)] == [UID]
+
+
+@given(st.integers(1, 15), st.floats(HALF_FRAME_S * 1.01, FORGET_S * 0.99))
+def test_half_of_what_stands_between_stx_and_etx_is_none(
+    cut: int, pause_s: float
+) -> None:
+    """Also after a whole one, and with a checksum behind it."""
+    frame = b"\x0204A1B2C3D4E5F6\x03Z"
+    codec = AsciiCodec(START)
+    assert codec.feed(frame, -0.5) != []
+    assert codec.feed(frame[:cut], 0) == []
+    assert codec.feed(frame[cut:], pause_s) == []
+    assert [one.uid for one in codec.feed(frame, pause_s)] == [UID]
+
+
+FRAMINGS: dict[str, Callable[[bytes, int], bytes]] = {
+    "CR": lambda text, _: text + b"\r",
+    "CR LF": lambda text, _: text + b"\r\n",
+    "ETX": lambda text, _: b"\x02" + text + b"\x03",
+    "ETX and a checksum": lambda text, check: b"\x02" + text + b"\x03" + bytes([check]),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@given(
+    numbers=st.lists(
+        st.tuples(st.binary(min_size=7, max_size=10), st.integers(0, 127)), max_size=6
+    ),
+    missed=st.integers(0, 30),
+    cuts=st.lists(st.integers(0, 200), max_size=8),
+    pauses_s=st.lists(st.sampled_from([0.01, 0.25, 3.0, 9.0]), min_size=9, max_size=9),
+)
+def test_never_a_part_of_a_number(
+    framing: str,
+    numbers: list[tuple[bytes, int]],
+    missed: int,
+    cuts: list[int],
+    pauses_s: list[float],
+) -> None:
+    """Whenever somebody begins to listen, and wherever the bytes are held up."""
+    build = FRAMINGS[framing]
+    stream = b"".join(build(uid.hex().encode(), check) for uid, check in numbers)
+    codec = AsciiCodec(at=0)
+    at = 0.01
+    for piece, pause_s in zip(split(stream[missed:], cuts), pauses_s, strict=False):
+        found = {one.uid for one in codec.feed(piece, at)}
+        assert found <= {uid for uid, _ in numbers}
+        at += pause_s
 
 
 def test_a_line_without_end_is_dropped_to_its_end() -> None:
@@ -65,7 +142,18 @@ def test_a_line_without_end_is_dropped_to_its_end() -> None:
     endless = b"04A1B2C3" * MAX_LINE_BYTES
     assert feed(LineCodec(START), [endless, b"04A1B2C3\nnext\n"]) == [b"next"]
     assert feed(LineCodec(START), [endless + b"\nnext\n"]) == [b"next"]
+    codec = LineCodec(START)
+    codec.feed(endless, 0)
+    assert codec.feed(b"04A1B2C3\n", HALF_FRAME_S * 2) == []
     assert feed(LineCodec(START), [b"x" * MAX_LINE_BYTES + b"\n"]) != []
+
+
+def test_endless_lines_take_no_room() -> None:
+    """What cannot become a line any more is not kept, for hours."""
+    codec = LineCodec(START)
+    for at in range(1000):
+        assert codec.feed(b"04A1B2C3" * 512, at / 100) == []
+        assert len(vars(codec)["_tail"]) <= MAX_LINE_BYTES
 
 
 def test_nothing_is_no_news() -> None:
@@ -121,6 +209,20 @@ def test_a_pattern_says_where_the_number_stands() -> None:
     assert uids(b"CARD=04A1B2C;7\n", pattern=pattern) == []
     assert uids(b"NONE\n04A1B2C3\n", pattern=r"NONE|([0-9A-F]+)") == [UID[:4]]
     assert uids(b"-\nwords\n", pattern=r"(.*)") == []
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10))
+def test_decimal_numbers_of_any_length(number: int, width: int) -> None:
+    """A group called `decimal` takes an odd count of digits; who has it knows why."""
+    text = str(number).zfill(width)
+    (uid,) = uids(text.encode() + b"\r\n", pattern="(?P<decimal>[0-9]+)")
+    assert UidTransform(decimal_bytes=4).apply(uid) == number.to_bytes(4)
+
+
+def test_a_group_for_decimals_takes_no_others() -> None:
+    """Half a byte of a hex number is missing, and nobody knows which."""
+    assert uids(b"04A1B2C\n", pattern="(?P<decimal>[0-9A-F]+)") == []
+    assert uids(b"0123456\n", pattern="([0-9]+)") == []
 
 
 @pytest.mark.parametrize("pattern", ["(", "[0-9A-F]+"])

@@ -11,7 +11,7 @@ from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.formats.framing import CardReport, Deframer
 from drivers.readers.formats.pn532 import Pn532
 from tests.drivers.readers.formats.wires import feed
-from tests.drivers.readers.modules import Pn532Emulator
+from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual
 
@@ -115,6 +115,8 @@ def test_type_b_cards_stay_until_they_leave() -> None:
         device.card = b""
         assert await module.find() is None
         device.type_b, device.card = True, UID[:4]
+        # Every other look asks for type B.
+        assert await module.find() is None
         assert await module.find() == CardReport(UID[:4], A)
         device.refused, device.type_b, device.card = b"", False, UID
         for _ in range(3):

@@ -1,0 +1,190 @@
+"""Where a serial reader's cards come from: what it says, or what it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from drivers.readers.formats import ascii as lines_of_text
+from drivers.readers.formats import id12, pn532, rdm6300, sl032, twn4, wiegand
+from drivers.readers.formats.dialogue import UnreadableCardError
+from drivers.readers.serial_config import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drivers.readers.base import ReaderEvent
+    from drivers.readers.formats.dialogue import Line, Module
+    from drivers.readers.formats.framing import Codec
+    from drivers.readers.presence import Presence
+    from drivers.readers.serial_config import SerialReaderConfig
+    from drivers.readers.switchboard import Switchboard
+
+_LOGGER = logging.getLogger(__name__)
+
+# What has come by now would be a card or two, were it of the right format and speed.
+GARBAGE_BYTES: Final = 48
+# A loop that was held up may find a reader's bytes only after the time was over.
+GRACE_S: Final = 0.02
+
+
+def make_source(
+    config: SerialReaderConfig,
+    port: Line,
+    presence: Presence,
+    lights: Switchboard,
+    monotonic: Callable[[], float],
+) -> Source:
+    """Make what the configured format needs."""
+    if module := _make_module(config, port, monotonic):
+        every_s = config.poll_every.total_seconds()
+        return _Polled(module, every_s, presence, lights, monotonic)
+    return _Heard(port, config, presence, monotonic)
+
+
+def _make_codec(config: SerialReaderConfig, at: float) -> Codec:
+    """Make the codec of a format that readers send by themselves, from `at` on."""
+    match config.format:
+        case Format.RDM6300:
+            return rdm6300.codec()
+        case Format.ID12:
+            return id12.codec()
+        case Format.WIEGAND | Format.WIEGAND_RAW:
+            raw = config.format is Format.WIEGAND_RAW
+            return wiegand.WiegandCodec(at, raw=raw)
+        case _:
+            return lines_of_text.AsciiCodec(at, config.pattern)
+
+
+def _make_module(
+    config: SerialReaderConfig, line: Line, monotonic: Callable[[], float]
+) -> Module | None:
+    """Make the module of a format that has to be asked for; None for the others."""
+    match config.format:
+        case Format.TWN4 | Format.TWN4_ASCII:
+            ascii_hex = config.format is Format.TWN4_ASCII
+            return twn4.Twn4(line, monotonic, twn4.Mode(ascii_hex, config.crc))
+        case Format.SL032:
+            return sl032.Sl032(line, monotonic)
+        case Format.PN532:
+            return pn532.Pn532(line, monotonic)
+        case _:
+            return None
+
+
+class Source(ABC):
+    """Where events come from while the line is open."""
+
+    @abstractmethod
+    async def start(self) -> str:
+        """Get ready; return what is there."""
+
+    @abstractmethod
+    async def next_events(self) -> list[ReaderEvent]:
+        """Wait for something, which may be nothing to tell of."""
+
+    async def stop(self) -> None:  # noqa: B027 - who only listens leaves nothing on
+        """Leave the device as it should be while nobody uses it; after `start`."""
+
+
+class _Heard(Source):
+    """A reader that reports by itself, mostly on and on while a card is held."""
+
+    def __init__(
+        self,
+        port: Line,
+        config: SerialReaderConfig,
+        presence: Presence,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._port = port
+        self._format = config.format
+        self._codec = _make_codec(config, monotonic())
+        self._presence = presence
+        self._monotonic = monotonic
+        self._garbage_bytes = 0
+
+    async def start(self) -> str:
+        """Say what should be there: nobody can ask."""
+        return f"{self._format.value} reader"
+
+    async def next_events(self) -> list[ReaderEvent]:
+        leaves_at = self._presence.leaves_at()
+        data = await self._read(leaves_at)
+        at = self._monotonic()
+        reports = self._codec.feed(data, at)
+        self._look_for_garbage(len(data), found=bool(reports))
+        events = []
+        for report in reports:
+            events += self._presence.saw(report, at)
+        return events + self._presence.unseen(at)
+
+    async def _read(self, until: float | None) -> bytes:
+        """Wait for bytes, at most until this moment."""
+        if until is None:
+            return await self._port.read()
+        wait_s = max(until - self._monotonic(), 0)
+        return await self._read_within(wait_s) or await self._read_within(GRACE_S)
+
+    async def _read_within(self, wait_s: float) -> bytes:
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._port.read()
+        except TimeoutError:
+            return b""
+
+    def _look_for_garbage(self, count: int, *, found: bool) -> None:
+        """Warn once if the format cannot be right: nothing else would tell."""
+        if self._garbage_bytes > GARBAGE_BYTES:
+            return
+        self._garbage_bytes = 0 if found else self._garbage_bytes + count
+        is_text = self._format is Format.ASCII
+        if self._garbage_bytes > GARBAGE_BYTES:
+            _LOGGER.warning(
+                "%s: %d bytes and no %s in them; check format%s and baudrate",
+                self._port.name,
+                self._garbage_bytes,
+                "line that fits" if is_text else f"{self._format.value} frame",
+                ", pattern" if is_text else "",
+            )
+
+
+class _Polled(Source):
+    """A module that is asked every so often."""
+
+    def __init__(
+        self,
+        module: Module,
+        every_s: float,
+        presence: Presence,
+        lights: Switchboard,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._module = module
+        self._every_s = every_s
+        self._presence = presence
+        self._lights = lights
+        self._monotonic = monotonic
+        self._pause_s = 0.0
+
+    async def start(self) -> str:
+        name = await self._module.start()
+        self._lights.open(self._module)
+        return name
+
+    async def stop(self) -> None:
+        await self._lights.close()
+
+    async def next_events(self) -> list[ReaderEvent]:
+        await self._lights.pass_time(self._pause_s)
+        self._pause_s = self._every_s
+        try:
+            card = await self._module.find()
+        except UnreadableCardError as err:
+            return self._presence.unreadable(str(err), self._monotonic())
+        at = self._monotonic()
+        if card is None:
+            return self._presence.unseen(at)
+        return self._presence.saw(card, at)

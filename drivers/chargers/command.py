@@ -6,16 +6,14 @@ docs/charger-command.md is the program's side of it.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 from drivers.chargers.base import Charger, ChargerUp
+from drivers.chargers.command_check import check_program
 from drivers.chargers.command_config import CommandConfig
 from drivers.chargers.command_follower import DEFAULT_TIMINGS, Follower
 from drivers.chargers.command_process import run_program
 from drivers.errors import DeviceGoneError
-from drivers.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from drivers.chargers.base import ChargerEvent
     from drivers.chargers.command_follower import Timings
     from drivers.chargers.command_link import Program
+    from drivers.findings import Finding
 
     RunProgram = Callable[..., AbstractAsyncContextManager[Program]]
 
@@ -87,14 +86,7 @@ class CommandCharger(Charger):
 
     def check(self) -> Iterable[Finding]:
         """Look whether there is such a program; it is not run."""
-        name = self._config.command[0]
-        what = f"program {name}"
-        if shutil.which(name) is not None:
-            yield Finding(what)
-        elif os.path.exists(name):  # noqa: PTH110 - as which() sees it
-            yield Finding(what, f"cannot be run by us: chmod a+rx {name}")
-        else:
-            yield Finding(what, "is not there: give its whole path")
+        yield check_program(self._config.command[0])
 
     def _found(self) -> Follower:
         if self._follower is None:

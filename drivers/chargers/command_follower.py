@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 64  # Far more states than come between two looks at them
 _POLLS_PER_TIMEOUT: Final = 3
+READING_S: Final = 1.0  # For a reading after energy went off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +43,16 @@ class Follower:
     def __init__(self, config: CommandConfig, timings: Timings) -> None:
         self._config = config
         self._timings = timings
+        self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self.link = Link(self._on_message, self._woken.set)
         self._state = UNKNOWN
         self._told = UNKNOWN
         self._seen: deque[ChargerState] = deque(maxlen=_REMEMBERED)
         self._failure: DriverError | None = None
-        # What was confirmed last; None while a command is under way.
+        # What was confirmed last, and when; None while a command is under way.
         self._is_on: bool | None = None
+        self._confirmed_at = 0.0
         self._commands = 0
 
     # ---- commands -------------------------------------------------------------------
@@ -67,13 +70,18 @@ class Follower:
             with suppress(DriverError):
                 self.link.send(Do.DISABLE)
             raise
-        self._is_on = True
+        self._confirm(is_on=True)
 
     async def disable(self) -> int | None:
         """Stop energy and return the register that the answer brings."""
         self._begin()
         answer = await self._ask(Do.DISABLE)
-        self._is_on = False
+        self._confirm(is_on=False)
+        if answer.wh is None and self._state.wh is not None:
+            # There is a meter; what it reads is no part of the command, which is done.
+            with suppress(DriverError, TimeoutError):
+                async with asyncio.timeout(READING_S):
+                    answer = await self._ask(Do.STATE)
         return answer.wh
 
     async def leave(self) -> None:
@@ -84,6 +92,9 @@ class Follower:
     def _begin(self) -> None:
         self._commands += 1
         self._is_on = None
+
+    def _confirm(self, *, is_on: bool) -> None:
+        self._is_on, self._confirmed_at = is_on, self._loop.time()
 
     async def _ask(self, do: Do, limit_amps: int | None = None) -> Message:
         within_s = self._config.answer_within.total_seconds()
@@ -96,7 +107,7 @@ class Follower:
         within_s = self._config.comm_timeout.total_seconds()
         await self.link.ask(Do.DISABLE, within_s=within_s)
         answer = await self.link.ask(Do.STATE, within_s=within_s)
-        self._is_on = False
+        self._confirm(is_on=False)
         self._check(answer, self._commands)
         self._seen.clear()
         self._told = self._state
@@ -145,6 +156,14 @@ class Follower:
         if state.enabled and not self._is_on:
             raise TransientDeviceError(
                 "the program says that energy is on, and has confirmed that it is off"
+            )
+        # It may take a while to notice that the vehicle has stopped.
+        since_s = self._loop.time() - self._confirmed_at
+        is_late = since_s > self._config.comm_timeout.total_seconds()
+        if state.vehicle is Vehicle.CHARGING and not self._is_on and is_late:
+            raise TransientDeviceError(
+                "the program says that the vehicle charges, and has confirmed that "
+                "energy is off; is a contactor welded?"
             )
         # A fault or an empty socket is reason enough to switch off by itself.
         excused = state.fault is not None or state.vehicle is Vehicle.ABSENT

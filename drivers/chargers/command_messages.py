@@ -96,7 +96,7 @@ def parse(line: str) -> Message:
     """Read a program's line; FrameError says what is wrong with it."""
     try:
         message = msgspec.json.decode(line, type=Message)
-    except msgspec.DecodeError as err:
+    except (msgspec.DecodeError, RecursionError) as err:
         raise FrameError(f"{err}, got {shorten(line)}") from err
     if message.id is not None and message.ok is None:
         raise FrameError(f'an answer needs "ok": true or false, got {shorten(line)}')

@@ -10,7 +10,9 @@ import signal
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
+from drivers.chargers.command_check import ADVICE
 from drivers.chargers.command_messages import Lines, shorten
+from drivers.chargers.command_ration import Ration
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -67,6 +69,7 @@ class Process(asyncio.SubprocessProtocol):
 
     `on_line` hears each line of its standard output, None for one that is too long;
     `on_end` hears once why nothing more will come. Its standard error goes to the log.
+    One that says too much has to wait until it is read again.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class Process(asyncio.SubprocessProtocol):
         self._loop = asyncio.get_running_loop()
         self._murmur = Murmur(name)
         self._lines = {_STDOUT: Lines(), _STDERR: Lines()}
+        self._rations = {_STDOUT: Ration(), _STDERR: Ration()}
+        self._pauses: dict[int, asyncio.TimerHandle] = {}
         self._transport: asyncio.SubprocessTransport | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._has_told_end = False
@@ -122,6 +127,8 @@ class Process(asyncio.SubprocessProtocol):
             transport.close()
             if self._ending is not None:
                 self._ending.cancel()
+            for pause in self._pauses.values():
+                pause.cancel()
             self._murmur.finish()
 
     # ---- what the loop calls --------------------------------------------------------
@@ -137,6 +144,10 @@ class Process(asyncio.SubprocessProtocol):
                 self._on_line(line)
             else:
                 self._murmur.say(f"says: {shorten(line or '(a very long line)')}")
+        if (pause_s := self._rations[fd].take(len(data))) > 0:
+            pipe = self._pipe(fd)
+            pipe.pause_reading()
+            self._pauses[fd] = self._loop.call_later(pause_s, pipe.resume_reading)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Notice that it will say, or take, nothing more; its exit may explain it."""
@@ -162,6 +173,11 @@ class Process(asyncio.SubprocessProtocol):
     def _stdin(self) -> asyncio.WriteTransport | None:
         pipe = self._transport.get_pipe_transport(_STDIN) if self._transport else None
         return cast("asyncio.WriteTransport | None", pipe)
+
+    def _pipe(self, fd: int) -> asyncio.ReadTransport:
+        """Return what it writes to; it has just written, so it runs."""
+        pipe = self._transport.get_pipe_transport(fd) if self._transport else None
+        return cast("asyncio.ReadTransport", pipe)
 
     def _tell_end(self, why: str) -> None:
         if not self._has_told_end:
@@ -231,10 +247,7 @@ def _start_error(path: str, err: OSError) -> DriverError:
             f"chmod a+rx {path}"
         )
     if err.errno == errno.ENOEXEC:
-        return UnsupportedDeviceError(
-            f"cannot run {path}: it is no program; a script begins with a line such as "
-            "#!/usr/bin/env python3"
-        )
+        return UnsupportedDeviceError(f"cannot run {path}: it is no program; {ADVICE}")
     if err.errno in (errno.ENOENT, errno.ENOTDIR):
         return DeviceGoneError(
             f"cannot run {path}: it, or what its first line names, is not there"

@@ -25,6 +25,9 @@ _REMEMBERED: Final = 64  # Far more states than come between two looks at them
 #: A vehicle that has caused no pulse for so long has paused: at 1000 pulses per kWh it
 #: draws less than 60 W.
 PAUSE_S: Final = 60.0
+#: How often the chip is asked whether it is still there. Kernels before 6.6 wake nobody
+#: when a chip is unplugged.
+LOOK_EVERY_S: Final = 5.0
 #: What a fault is called; the line has no name for it.
 FAULT: Final = "fault input"
 #: A pulse may be under way when the relay opens; more are energy that should not be.
@@ -59,6 +62,7 @@ class Socket:
         self._told = self.state = self._look()
         self._seen: deque[ChargerState] = deque(maxlen=_REMEMBERED)
         self._loop.add_reader(lines.fileno(), self._on_readable)
+        self._looking_again = self._plan_look()
 
     # ---- commands -------------------------------------------------------------------
 
@@ -66,7 +70,7 @@ class Socket:
         """Let energy flow."""
         if self._failure is not None:
             raise self._failure
-        self._read_edges()
+        self._take_edges()
         if self.state.fault is not None:
             raise TransientDeviceError("cannot enable, the fault input is active")
         if self.state.vehicle is Vehicle.ABSENT:
@@ -77,7 +81,7 @@ class Socket:
         """Stop energy and read the register."""
         with suppress(DriverError):  # What is wrong shows when it is switched off.
             # The pulses up to now are this vehicle's.
-            self._read_edges()
+            self._take_edges()
         self._switch(enabled=False)
         await self._save()
         self._see()
@@ -85,8 +89,7 @@ class Socket:
 
     async def leave(self) -> None:
         """Leave energy off, and the register on the disk."""
-        # A closed descriptor's number is soon another file's.
-        self._loop.remove_reader(self._lines.fileno())
+        self._stop_looking()
         with suppress(DriverError):
             self._read_edges()
         with suppress(DriverError):
@@ -141,12 +144,40 @@ class Socket:
     def _on_readable(self) -> None:
         """Take edges as they come: a fault does not wait for anybody."""
         try:
-            self._read_edges()
+            self._take_edges()
         except DriverError as err:
-            self._failure = err
-            # The loop would call again and again.
-            self._loop.remove_reader(self._lines.fileno())
+            self._fail(err)
         self._woken.set()
+
+    def _look_again(self) -> None:
+        """Find out what no edge tells: what has settled, and that the chip is gone."""
+        try:
+            self._lines.is_active("relay")
+        except DriverError as err:
+            self._fail(err)
+        else:
+            self._on_readable()
+
+    def _take_edges(self) -> None:
+        self._read_edges()
+        self._looking_again.cancel()
+        self._looking_again = self._plan_look()
+
+    def _plan_look(self) -> asyncio.TimerHandle:
+        settles_in_s = self._lines.settles_in_s()
+        wait_s = LOOK_EVERY_S if settles_in_s is None else settles_in_s
+        return self._loop.call_later(wait_s, self._look_again)
+
+    def _fail(self, err: DriverError) -> None:
+        self._failure = err
+        # The loop would call again and again.
+        self._stop_looking()
+        self._woken.set()
+
+    def _stop_looking(self) -> None:
+        # A closed descriptor's number is soon another file's.
+        self._loop.remove_reader(self._lines.fileno())
+        self._looking_again.cancel()
 
     def _read_edges(self) -> None:
         for edge in self._lines.read_edges():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,8 @@ from drivers.chargers.base import (
     Connected,
     Disconnected,
     Meter,
+    MeterDown,
+    MeterUp,
     Vehicle,
 )
 from drivers.errors import DriverError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from drivers.findings import Finding
     from drivers.meters.base import Meter as EnergyMeter
 
-_LOGGER = logging.getLogger(__name__)
-
 # A change at the socket, and the end of a session, wait no longer for their reading.
 READING_S: Final = 1.5
 
@@ -37,23 +36,28 @@ class MeteredCharger(Charger):
     """Any charger, with every energy register replaced by the meter's.
 
     The reading comes before the change it belongs to. A meter that gives none holds
-    nothing up: ChargerUp and disable() then say None, and what was missed is in the
-    next reading, since a register counts all the time. What it reads is passed on as
-    it is, also when it has fallen. One consumer of events() at a time.
+    nothing up: ChargerUp and disable() then say None, MeterDown tells why, and what was
+    missed is in the next reading, since a register counts all the time. What it reads
+    is passed on as it is, also when it has fallen. One consumer of events() at a time.
     """
 
     def __init__(self, charger: Charger, meter: EnergyMeter) -> None:
         self._charger = charger
         self._meter = meter
         self._told_wh: int | None = None
-        self._is_silent = False
+        #: Why it gives no reading, and what was told of that.
+        self._silence: str | None = None
+        self._told_silence: str | None = None
         self._is_read_often = False
 
     async def events(self) -> AsyncGenerator[ChargerEvent]:
         """Yield the charger's events, and the meter's readings when they have moved."""
         try:
-            async with aclosing(self._charger.events()) as events:
-                async for event in self._merge(events):
+            async with (
+                aclosing(self._charger.events()) as events,
+                aclosing(self._merge(events)) as merged,
+            ):
+                async for event in merged:
                     yield event
         finally:
             await self._meter.close()
@@ -82,67 +86,70 @@ class MeteredCharger(Charger):
                     coming = asyncio.create_task(_next(events))
                 await asyncio.wait({coming}, timeout=self._patience_s())
                 if not coming.done():
-                    if (reading := await self._news()) is not None:
-                        yield reading
+                    for told in await self._news():
+                        yield told
                     continue
                 event, coming = coming.result(), None
                 if event is None:
                     return
-                async for told in self._tell(event):
+                for told in await self._tell(event):
                     yield told
         finally:
             if coming is not None:
                 coming.cancel()
                 await asyncio.wait({coming})
 
-    async def _tell(self, event: ChargerEvent) -> AsyncGenerator[ChargerEvent]:
+    async def _tell(self, event: ChargerEvent) -> list[ChargerEvent]:
         """Pass an event on, with the reading that belongs to it."""
         match event:
             case Meter():
-                return  # The charger's own; it is not the session's.
+                return []  # The charger's own; it is not the session's.
             case ChargerUp(state):
                 self._is_read_often = state.vehicle is not Vehicle.ABSENT
                 wh = self._told_wh = await self._read()
-                yield ChargerUp(replace(state, wh=wh))
-                return
+                return [ChargerUp(replace(state, wh=wh)), self._condition()]
             case ChargerDown():
-                yield event
-                return
+                return [event]
             case Connected() | Charging():
                 self._is_read_often = True
             case Disconnected():
                 self._is_read_often = False
             case _:
                 pass
-        if (reading := await self._news()) is not None:
-            yield reading
-        yield event
+        return [*await self._news(), event]
 
     def _patience_s(self) -> float | None:
-        return self._meter.poll_every.total_seconds() if self._is_read_often else None
+        # A silent one is asked until it is heard, so that its trouble is told to end.
+        is_silent = self._silence is not None or self._told_silence is not None
+        if self._is_read_often or is_silent:
+            return self._meter.poll_every.total_seconds()
+        return None
 
-    async def _news(self) -> Meter | None:
-        """Read the meter; None if there is nothing new to tell."""
-        wh = await self._read()
-        if wh is None or wh == self._told_wh:
-            return None
-        self._told_wh = wh
-        return Meter(wh)
+    async def _news(self) -> list[ChargerEvent]:
+        """Read the meter; return what is new with it."""
+        told_silence, wh = self._told_silence, await self._read()
+        news: list[ChargerEvent] = []
+        if (self._silence is None) is not (told_silence is None):
+            news.append(self._condition())
+        if wh is not None and wh != self._told_wh:
+            self._told_wh = wh
+            news.append(Meter(wh))
+        return news
+
+    def _condition(self) -> MeterUp | MeterDown:
+        """Tell whether the meter gives readings."""
+        self._told_silence = self._silence
+        return MeterUp() if self._silence is None else MeterDown(self._silence)
 
     async def _read(self) -> int | None:
-        """Read the meter; log when it stops giving readings, and when it goes on."""
+        """Read the meter; remember why there is no reading."""
         try:
             async with asyncio.timeout(READING_S):
                 wh = await self._meter.read_wh()
         except (DriverError, TimeoutError) as err:
-            if not self._is_silent:
-                self._is_silent = True
-                why = str(err) or f"no answer within {READING_S:g} s"
-                _LOGGER.warning("the energy meter gives no reading: %s", why)
+            self._silence = str(err) or f"no answer within {READING_S:g} s"
             return None
-        if self._is_silent:
-            self._is_silent = False
-            _LOGGER.info("the energy meter gives readings again")
+        self._silence = None
         return wh
 
 

@@ -7,14 +7,13 @@ import logging
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
-from drivers.chargers.base import Charger
+from drivers.chargers.base import Charger, Vehicle
 from drivers.chargers.modbus_config import ModbusConfig
 from drivers.chargers.modbus_controller import Controller
 from drivers.chargers.modbus_follower import Follower
 from drivers.errors import DeviceGoneError, DriverError
-from drivers.modbus.library import check_library
+from drivers.modbus.check import check_address
 from drivers.modbus.line import LINES
-from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -33,10 +32,10 @@ LEAVE_S: Final = 1.0  # What may be spent on energy off when nobody listens any 
 class ModbusCharger(Charger):
     """One EVSE controller.
 
-    Energy is off before ChargerUp, each time: at the start, and when the controller
-    was lost for longer than `comm_timeout`; and when events() is closed. Energy that
-    flows without enable() is switched off at the next look. A controller that was
-    switched off by somebody else is told as a new ChargerUp. The driver has no meter.
+    Energy is off before ChargerUp, each time, and when events() is closed. The events
+    end when the controller was silent for longer than `comm_timeout`, does not obey,
+    or has switched off by itself. Energy that flows without enable() is switched off
+    at the next look. The driver has no meter.
     """
 
     Config = ModbusConfig
@@ -45,20 +44,22 @@ class ModbusCharger(Charger):
         self._config = config
         self._lines = lines
         self._follower: Follower | None = None
+        self._vehicle = Vehicle.ABSENT
 
     async def events(self) -> AsyncGenerator[ChargerEvent]:
         """Yield how things stand, then what changes."""
         line = self._lines.take(self._config)
         try:
-            follower = Follower(Controller(line, self._config), self._config)
+            controller = Controller(line, self._config)
+            follower = Follower(controller, self._config, self._vehicle)
             self._follower = follower
             try:
                 async with aclosing(follower.events()) as events:
                     async for event in events:
                         yield event
             finally:
-                self._follower = None
-                await _leave(follower)
+                self._follower, self._vehicle = None, follower.vehicle
+                await self._leave(follower)
         finally:
             await self._lines.give_back(self._config)
 
@@ -72,25 +73,25 @@ class ModbusCharger(Charger):
 
     def check(self) -> Iterable[Finding]:
         """Look for the library, and for the serial port if there is one."""
-        yield check_library()
-        if path := self._config.endpoint.path:
-            yield check_serial_port(path)
+        yield from check_address(self._config)
 
     def _found(self) -> Follower:
         if self._follower is None:
             raise DeviceGoneError(f"{self._config.port} is not open")
         return self._follower
 
-
-async def _leave(follower: Follower) -> None:
-    """Leave energy off, in a moment or not at all."""
-    if not follower.is_reachable:
-        return
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_S):
-                await follower.disable()
-                return
-        _LOGGER.warning("energy could not be switched off in time when leaving")
-    except DriverError as err:
-        _LOGGER.warning("energy could not be switched off when leaving: %s", err)
+    async def _leave(self, follower: Follower) -> None:
+        """Leave energy off, in a moment or not at all."""
+        if not follower.is_found:
+            return
+        why = f"no confirmation within {LEAVE_S:g} s"
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await follower.disable()
+                    return
+        except DriverError as err:
+            why = str(err)
+        _LOGGER.warning(
+            "%s: nobody knows whether energy is off: %s", self._config.name, why
+        )

@@ -87,6 +87,11 @@ class SwitchRegister(Register):
             raise ValueError(f"table: a {self.table.value} cannot be written")
         if self.on == self.off:
             raise ValueError(f"off: {self.off} is on already")
+        for key, value in (("on", self.on), ("off", self.off)):
+            if self.table.is_of_bits and value not in (0, 1):
+                raise ValueError(f"{key}: a {self.table.value} is 0 or 1")
+            if not self.can_hold(value):
+                raise ValueError(f"{key}: {value} does not fit into {self.type.value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,14 @@ class CurrentRegister(Register):
         """Turn a register's value into amps."""
         amps = value * self.scale
         return amps / 1000 if self.unit is Ampere.MILLIAMPS else amps
+
+    def check(self, amps: int) -> None:
+        """Raise ValueError if such a limit cannot be written, or would be none."""
+        value = self.value(amps)
+        if not self.can_hold(value):
+            raise ValueError(f"limit_amps: {amps} A does not fit into {self}")
+        if not value:
+            raise ValueError(f"limit_amps: {amps} A is 0 in {self}, which is off")
 
     def value(self, amps: float) -> float:
         """Turn amps into a register's value, rounded down."""
@@ -167,6 +180,8 @@ class ModbusConfig(DeviceAddress):
             )
         if registers.current is None and self.limit_amps is not None:
             raise ValueError("limit_amps: there is no current register to set it by")
+        if registers.current is not None and self.limit_amps is not None:
+            registers.current.check(self.limit_amps)
 
     @property
     def registers(self) -> Profile:

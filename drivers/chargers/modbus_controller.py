@@ -50,7 +50,6 @@ class Controller:
     async def read(self) -> Reading:
         """Read all registers of the profile."""
         profile = self._profile
-        state = await self._read(profile.state)
         current = profile.current
         amps = None if current is None else current.amps(await self._read(current))
         if profile.enable is None:
@@ -58,7 +57,9 @@ class Controller:
         else:
             # Whatever is not `off` may let energy flow.
             enabled = await self._read(profile.enable) != profile.enable.off
-        vehicle, fault, is_known = self._see(state)
+        # Last, so that what happens at the socket is told with its own answer: on RTU
+        # another question would be a pause and an answer away.
+        vehicle, fault, is_known = self._see(await self._read(profile.state))
         return Reading(vehicle, fault, enabled, amps, is_known)
 
     async def switch_on(self, amps: int | None) -> None:

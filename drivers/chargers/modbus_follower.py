@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import (
-    ChargerDown,
     ChargerState,
     ChargerUp,
     Vehicle,
@@ -31,28 +30,38 @@ ROUNDING_A: Final = 0.5
 
 
 class Follower:
-    """The charger behind one line; see ModbusCharger for what it promises."""
+    """The charger behind one line; see ModbusCharger for what it promises.
 
-    def __init__(self, controller: Controller, config: ModbusConfig) -> None:
+    `vehicle` was last seen, which counts while the state does not tell.
+    """
+
+    def __init__(
+        self, controller: Controller, config: ModbusConfig, vehicle: Vehicle
+    ) -> None:
         self._controller = controller
         self._config = config
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
-        self._told = ChargerState(Vehicle.ABSENT, enabled=False, wh=None, fault=None)
+        self._told = ChargerState(vehicle, enabled=False, wh=None, fault=None)
         self._news: deque[ChargerEvent] = deque()
         self._unknown: str | None = None
         #: What the station wants; the amps that were asked for with it.
         self._wants_energy = False
         self._amps: int | None = None
         self._heard_at = 0.0
-        #: Whether the controller has answered, and not been lost since.
-        self.is_reachable = False
+        #: Whether the controller has answered.
+        self.is_found = False
+
+    @property
+    def vehicle(self) -> Vehicle:
+        """What was last seen at the socket."""
+        return self._told.vehicle
 
     # ---- commands -------------------------------------------------------------------
 
     async def enable(self, limit_amps: int | None) -> None:
         """Let energy flow."""
-        self._check_reachable()
+        self._check_found()
         limits = [
             amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
         ]
@@ -70,23 +79,23 @@ class Follower:
     async def disable(self) -> None:
         """Stop energy."""
         self._wants_energy = False
-        self._check_reachable()
+        self._check_found()
         async with self._turn:
             # A command that had the turn until now may have meant the opposite.
             self._wants_energy = False
             await self._controller.switch_off()
         self._woken.set()
 
-    def _check_reachable(self) -> None:
-        if not self.is_reachable:
-            raise TransientDeviceError("the controller does not answer")
+    def _check_found(self) -> None:
+        if not self.is_found:
+            raise TransientDeviceError("the controller has not answered yet")
 
     # ---- events ---------------------------------------------------------------------
 
     async def events(self) -> AsyncGenerator[ChargerEvent]:
         """Yield how things stand, then what changes.
 
-        Raises before the first, and when the controller does not obey any more.
+        Raises when the controller is lost, or does not obey any more.
         """
         async with self._turn:
             state = await self._find()
@@ -98,8 +107,11 @@ class Follower:
                     await self._look()
             except (UnsupportedDeviceError, UnconfirmedError):
                 raise
-            except DriverError as err:
-                self._on_trouble(err)
+            except DriverError:
+                # Not at once: one answer that is missing is daily life. After that it
+                # may do what it likes: energy goes off first when it is found again.
+                if _now() - self._heard_at > self._config.comm_timeout.total_seconds():
+                    raise
             while self._news:
                 yield self._news.popleft()
 
@@ -111,7 +123,7 @@ class Follower:
         reading = await self._controller.read()
         if not reading.is_known:
             reading = await self._controller.read()
-        self._heard_at, self.is_reachable = _now(), True
+        self._heard_at, self.is_found = _now(), True
         self._told = ChargerState(
             vehicle=reading.vehicle or _at_rest(self._told.vehicle),
             enabled=reading.enabled,
@@ -129,23 +141,26 @@ class Follower:
 
     async def _look(self) -> None:
         """Read everything; put right what is not as it should be."""
-        if not self.is_reachable:
-            self._news.append(ChargerUp(await self._find()))
-            _LOGGER.info("the controller on %s answers again", self._config.port)
-            return
         reading = await self._controller.read()
         self._heard_at = _now()
         if self._is_doubtful(reading):
             return
         self._tell(reading)
-        if reading.enabled and not self._wants_energy:
-            _LOGGER.warning("energy was on without a session; switching it off")
+        flows = reading.enabled or reading.vehicle is Vehicle.CHARGING
+        if flows and not self._wants_energy:
+            _LOGGER.warning(
+                "%s: energy was on without a session; switching it off",
+                self._config.name,
+            )
             await self._controller.switch_off()
         elif self._wants_energy and not reading.enabled:
-            _LOGGER.warning("the controller has switched energy off by itself")
-            self._news.append(ChargerUp(await self._find()))
+            # Found anew, it is told again what it should do, and not ever faster.
+            raise UnconfirmedError("the controller has switched energy off by itself")
         elif self._amps is not None and self._offers_too_much(reading):
-            _LOGGER.warning("the controller has raised its current by itself")
+            _LOGGER.warning(
+                "%s: the controller has raised its current by itself",
+                self._config.name,
+            )
             await self._controller.limit(self._amps)
 
     def _offers_too_much(self, reading: Reading) -> bool:
@@ -163,7 +178,11 @@ class Follower:
             return False
         if self._unknown == reading.fault:
             return False
-        _LOGGER.warning("the controller tells %s, which is unknown", reading.fault)
+        _LOGGER.warning(
+            "%s tells %s, which is in no list of its states",
+            self._config.name,
+            reading.fault,
+        )
         self._unknown = reading.fault
         return True
 
@@ -177,14 +196,6 @@ class Follower:
             fault=reading.fault,
         )
         self._news.extend(changes(before, self._told))
-
-    def _on_trouble(self, err: DriverError) -> None:
-        """Tell that the controller is lost, once, when it is for too long."""
-        silent_s = _now() - self._heard_at
-        if self.is_reachable and silent_s > self._config.comm_timeout.total_seconds():
-            # It may do what it likes by now: when it is back, energy goes off first.
-            self.is_reachable = False
-            self._news.append(ChargerDown(str(err)))
 
 
 def _at_rest(vehicle: Vehicle) -> Vehicle:

@@ -59,7 +59,10 @@ class OpenEvseCharger(Charger):
         timings = self._timings
         async with self._open_port(self._config.port, self._config.baudrate) as port:
             controller = Controller(
-                port, answer_s=timings.answer_s, check_every_s=timings.check_every_s
+                port,
+                name=self._config.port,
+                answer_s=timings.answer_s,
+                check_every_s=timings.check_every_s,
             )
             follower = Follower(controller, self._config, timings, self._memory)
             listening = asyncio.create_task(controller.run())

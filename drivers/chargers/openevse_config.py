@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from drivers.chargers.rapi_gate import Control
+from drivers.serial_url import check_port
 
 Amps = Annotated[
     int, Meta(ge=6, le=80, description="a whole number of amps from 6 to 80")
@@ -39,3 +40,6 @@ class OpenEvseConfig:
     poll_every: timedelta = timedelta(seconds=1)
     poll_idle_every: timedelta = timedelta(seconds=5)
     comm_timeout: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        check_port(self.port)

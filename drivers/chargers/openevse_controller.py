@@ -27,7 +27,11 @@ class Controller:
     `woken` is set when something has come unasked, or an answer to another task.
     """
 
-    def __init__(self, port: Port, *, answer_s: float, check_every_s: float) -> None:
+    def __init__(
+        self, port: Port, *, name: str, answer_s: float, check_every_s: float
+    ) -> None:
+        #: What it is called in the log.
+        self.name = name
         self.client = RapiClient(port, self._on_notice, answer_s=answer_s)
         self.woken = asyncio.Event()
         #: The latest, None before the first.
@@ -98,7 +102,7 @@ class Controller:
             return None
         reply = await self.client.ask("GU")
         if not reply.ok:
-            _LOGGER.warning("the controller has no energy meter")
+            _LOGGER.warning("%s: the controller has no energy meter", self.name)
             self._has_meter = False
             return None
         return Energy.from_reply(reply.words)
@@ -107,7 +111,7 @@ class Controller:
         try:
             self._see(Status.from_reply(reply.words))
         except FrameError as err:
-            _LOGGER.debug("passed over a status: %s", err)
+            _LOGGER.debug("%s: passed over a status: %s", self.name, err)
 
     def _on_notice(self, notice: Notice) -> None:
         if notice.kind == "AB":
@@ -117,7 +121,7 @@ class Controller:
             try:
                 self._see(Status.from_notice(notice.words))
             except FrameError as err:
-                _LOGGER.debug("passed over a notice: %s", err)
+                _LOGGER.debug("%s: passed over a notice: %s", self.name, err)
         self.woken.set()
 
     def _see(self, status: Status) -> None:

@@ -44,11 +44,12 @@ class Follower:
         memory: Memory,
     ) -> None:
         self._controller = controller
+        self._name = controller.name
         self._config = config
         self._timings = timings
         self._memory = memory
         self._settings = Settings(
-            controller.client,
+            controller,
             limit_amps=config.limit_amps,
             heartbeat_s=config.heartbeat_s,
             heartbeat_amps=config.heartbeat_amps,
@@ -119,6 +120,8 @@ class Follower:
                     > self._config.comm_timeout.total_seconds()
                 ):
                     raise
+                # One that refuses to read us does so at once.
+                await asyncio.sleep(self._timings.answer_s)
 
     async def _rest(self) -> None:
         """Return when something is due, or has come."""
@@ -161,7 +164,9 @@ class Follower:
         controller, memory = self._controller, self._memory
         self._must_synchronise = True
         if controller.has_rebooted:
-            _LOGGER.warning("the controller has booted; it is told everything again")
+            _LOGGER.warning(
+                "%s: the controller has booted; it is told everything again", self._name
+            )
             controller.has_rebooted, self._is_known_reset = False, True
         if self._switch is None:
             await controller.read_status()
@@ -209,7 +214,9 @@ class Follower:
             if self._must_synchronise:
                 return
         if was_unplugged:
-            _LOGGER.warning("the controller has locked: the vehicle was unplugged")
+            _LOGGER.warning(
+                "%s: the controller has locked: the vehicle has left", self._name
+            )
             self._memory.wants_energy = False
             gone = replace(told, vehicle=Vehicle.ABSENT, wh=register_wh)
             self._announce(told, gone)
@@ -226,10 +233,8 @@ class Follower:
             self._memory.wants_energy is True
             and self._memory.vehicle is not Vehicle.ABSENT
             and not self._is_known_reset
-            and gate.shows_unplugged(status)
             # One from before the gate was opened may still stand in the queue.
-            and latest is not None
-            and gate.shows_unplugged(latest)
+            and all(gate.shows_unplugged(one) for one in (status, latest or status))
         )
 
     async def _guard(self) -> None:
@@ -239,7 +244,7 @@ class Follower:
             return
         if switch.gate.step_close(status) is not None:
             if switch.gate.is_open(status):
-                _LOGGER.warning("the charger would charge without a session; closing")
+                _LOGGER.warning("%s: switching off: there is no session", self._name)
             await switch.close()
 
     async def _read_register(self) -> int | None:

@@ -14,7 +14,7 @@ from drivers.chargers.rapi_status import (
 from drivers.errors import TransientDeviceError
 
 if TYPE_CHECKING:
-    from drivers.chargers.rapi_client import RapiClient
+    from drivers.chargers.openevse_controller import Controller
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,13 +31,14 @@ class Settings:
 
     def __init__(
         self,
-        client: RapiClient,
+        controller: Controller,
         *,
         limit_amps: int | None,
         heartbeat_s: int | None,
         heartbeat_amps: int,
     ) -> None:
-        self._client = client
+        self._client = controller.client
+        self._name = controller.name
         self._limit_amps = limit_amps
         self._is_limited = False
         self._heartbeat_s = heartbeat_s
@@ -69,7 +70,9 @@ class Settings:
         """Set the limit again when the controller says it has raised its current."""
         limit = self._limit_amps
         if limit is not None and amps is not None and amps > limit:
-            _LOGGER.info("the controller went to %d A; limiting it again", amps)
+            _LOGGER.info(
+                "%s: the controller went to %d A; limiting it again", self._name, amps
+            )
             await self.limit(limit)
 
     @property
@@ -90,7 +93,9 @@ class Settings:
             return
         reply = await self._client.ask("GY")
         if not reply.ok:
-            _LOGGER.warning("the controller knows no heartbeat; it runs without")
+            _LOGGER.warning(
+                "%s: the controller knows no heartbeat; it runs without", self._name
+            )
             return
         heartbeat = Heartbeat.from_reply(reply.words)
         if heartbeat.has_missed:
@@ -106,7 +111,10 @@ class Settings:
         """Lift the lowered current; that goes to the installer's limit, not to ours."""
         reply = await self._client.ask(*_ACKNOWLEDGE)
         if reply.ok:
-            _LOGGER.warning("a heartbeat was missed; the current was lowered till now")
+            _LOGGER.warning(
+                "%s: a heartbeat was missed; the current was lowered till now",
+                self._name,
+            )
         await self.limit(self._limit_amps)
 
     def _plan_pulse(self) -> None:

@@ -70,7 +70,9 @@ async def choose_gate(controller: Controller, control: Control) -> Gate:
             "the controller's firmware was built without AUTH_LOCK; "
             'use control = "sleep"'
         )
-    _LOGGER.info("the controller has no authorization lock; using sleep")
+    _LOGGER.info(
+        "%s: the controller has no authorization lock; using sleep", controller.name
+    )
     return SleepGate()
 
 
@@ -131,7 +133,10 @@ class Switch:
                     + ("closed" if status.is_relay_closed else "open")
                 )
             if status.is_relay_closed and self._now() > patience:
-                _LOGGER.warning("the relay did not open; opening it under load")
+                _LOGGER.warning(
+                    "%s: the relay did not open; opening it under load",
+                    self._controller.name,
+                )
                 step, patience = self.gate.EMERGENCY, deadline
             before = await self._do(step, before)
             status = await self._controller.read_status()

@@ -176,7 +176,7 @@ class RapiClient:
     def _complaint(self, words: tuple[str, ...], attempts: int) -> str:
         text = (
             f"expected an answer to {words[0]} within {self._answer_s:g} s, "
-            f"got none in {attempts} attempts"
+            f"got none in {attempts} attempts: check its power, RX, TX and baudrate"
         )
         if self._saw_unnumbered:
             text += "; the controller answers without sequence ids, RAPI 3 needs them"

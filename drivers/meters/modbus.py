@@ -12,10 +12,9 @@ from msgspec import Meta
 from drivers.errors import FrameError
 from drivers.meters.base import POLL_EVERY, Meter
 from drivers.modbus.address import DeviceAddress
-from drivers.modbus.library import check_library
+from drivers.modbus.check import check_address
 from drivers.modbus.line import LINES
 from drivers.modbus.values import Register, Table, ValueType
-from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,6 +125,4 @@ class ModbusMeter(Meter):
 
     def check(self) -> Iterable[Finding]:
         """Look for the library, and for the serial port if there is one."""
-        yield check_library()
-        if path := self._config.endpoint.path:
-            yield check_serial_port(path)
+        yield from check_address(self._config)

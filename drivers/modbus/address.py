@@ -76,6 +76,11 @@ class DeviceAddress:
         _ = self.endpoint
 
     @property
+    def name(self) -> str:
+        """What it is called in errors and in the log."""
+        return f"device {self.device_id} on {self.port}"
+
+    @property
     def endpoint(self) -> Endpoint:
         """Take `port` apart; ValueError says what is wrong with it."""
         if self.port.startswith("/"):
@@ -87,9 +92,16 @@ class DeviceAddress:
         except ValueError:
             host, port, parts = None, None, urlsplit("")
         is_rtu = parts.scheme == "socket"
-        if not is_rtu and parts.scheme == "tcp" and port is None:
+        if parts.scheme == "tcp" and port is None:
             port = MODBUS_PORT
-        if parts.scheme not in ("tcp", "socket") or not host or port is None:
+        if (
+            parts.scheme not in ("tcp", "socket")
+            or not host
+            or port is None
+            # More than an address, or the path of a serial port without its /dev/
+            or any((parts.path, parts.query, parts.fragment, parts.username))
+            or host.startswith("tty")
+        ):
             raise ValueError(
                 "port: expected the path of a serial port, host:port, or "
                 f"socket://host:port, got {self.port}"

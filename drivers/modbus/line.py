@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from drivers.errors import (
-    AccessDeniedError,
-    DeviceGoneError,
-    TransientDeviceError,
-    UnsupportedDeviceError,
-)
-from drivers.modbus.library import load_library
+from drivers.errors import TransientDeviceError, UnsupportedDeviceError
+from drivers.modbus.client import explain_closed, make_client, suspects
 from drivers.modbus.values import Table
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from drivers.errors import DriverError
-    from drivers.modbus.address import DeviceAddress
+    from drivers.modbus.address import DeviceAddress, Endpoint
 
 _LOGGER = logging.getLogger(__name__)
 
 _READS: Final = 2  # One lost answer is daily life on a long cable
 _WORDS: Final = {
     1: "illegal function",
-    2: "illegal address",
-    3: "illegal value",
+    2: "illegal address: check address and table",
+    3: "illegal value: check type and address",
     4: "device failure",
     6: "device busy",
-    10: "gateway without a path",
-    11: "gateway got no answer",
+    10: "gateway without a path: check device_id",
+    11: "gateway got no answer: check device_id and the wiring behind it",
 }
 
 
@@ -113,7 +105,7 @@ class ModbusLine:
                 return [int(bit) for bit in answer.bits[:count]]
             if len(answer.registers) == count:
                 return list(answer.registers)
-        raise NoAnswerError(f"{_name(device)}: expected {count} words from {what}")
+        raise NoAnswerError(f"{device.name}: expected {count} words from {what}")
 
     async def write(
         self, device: DeviceAddress, table: Table, address: int, words: Sequence[int]
@@ -150,6 +142,9 @@ class ModbusLine:
         async with self._turn:
             await self._rest()
             client = await self._opened()
+            # Each device has its own patience, whoever has opened the line.
+            patience_s = device.answer_timeout.total_seconds()
+            client.ctx.comm_params.timeout_connect = patience_s
             was_answered = False
             try:
                 answer = await ask(client)
@@ -157,7 +152,7 @@ class ModbusLine:
             except Exception as err:
                 # The library raises its own, struct.error and IndexError for garbage.
                 raise NoAnswerError(
-                    f"{_name(device)} does not answer ({what})"
+                    f"{device.name} does not answer ({what}): check {suspects(device)}"
                 ) from err
             finally:
                 rest = device.pause if was_answered else device.answer_timeout
@@ -166,7 +161,7 @@ class ModbusLine:
         if answer.isError():
             code = getattr(answer, "exception_code", 0)
             raise RefusedError(
-                f"{_name(device)} refuses {what}: exception {code}"
+                f"{device.name} refuses {what}: exception {code}"
                 + (f", {_WORDS[code]}" if code in _WORDS else "")
             )
         return answer
@@ -181,17 +176,17 @@ class ModbusLine:
             _LOGGER.info("lost the line %s", self._device.port)
             await self.close()
         if self._client is None:
-            client = _make_client(self._device)
+            client = make_client(self._device)
             is_connected = False
             try:
                 is_connected = await client.connect()
             except Exception as err:
-                raise _why_not(self._device) from err
+                raise explain_closed(self._device) from err
             finally:
                 if not is_connected:
                     client.close()
             if not is_connected:
-                raise _why_not(self._device)
+                raise explain_closed(self._device)
             self._client = client
         return self._client
 
@@ -207,14 +202,14 @@ class Lines:
     """The open lines of this process: a tty, or a gateway, can have one master only."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Entry] = {}
+        self._open: dict[Endpoint, _Entry] = {}
 
     def take(self, device: DeviceAddress) -> ModbusLine:
         """Share the line to this device until it is given back; does not open it."""
         loop = asyncio.get_running_loop()
-        entry = self._open.get(device.port)
+        entry = self._open.get(device.endpoint)
         if entry is None or entry.loop is not loop:
-            entry = self._open[device.port] = _Entry(ModbusLine(device), loop)
+            entry = self._open[device.endpoint] = _Entry(ModbusLine(device), loop)
         if entry.line.settings != _settings(device):
             raise UnsupportedDeviceError(
                 f"{device.port} is used with {entry.line.settings} already, and cannot "
@@ -225,12 +220,12 @@ class Lines:
 
     async def give_back(self, device: DeviceAddress) -> None:
         """Stop using the line; whoever is the last closes it."""
-        entry = self._open.get(device.port)
+        entry = self._open.get(device.endpoint)
         if entry is None:
             return
         entry.users -= 1
         if entry.users == 0:
-            del self._open[device.port]
+            del self._open[device.endpoint]
             await entry.line.close()
 
 
@@ -239,54 +234,10 @@ LINES: Final = Lines()
 
 
 def _settings(device: DeviceAddress) -> str:
-    if device.port.startswith("/"):
-        return (
-            f"{device.baudrate} baud, parity {device.parity}, {device.stop_bits} stop"
-        )
-    return device.port
-
-
-def _make_client(device: DeviceAddress) -> Any:  # noqa: ANN401 - the library's
-    library = load_library()
-    endpoint = device.endpoint
-    # It neither repeats nor reconnects by itself: that has to be bounded here.
-    manners = {
-        "timeout": device.answer_timeout.total_seconds(),
-        "retries": 0,
-        "reconnect_delay": 0,
-    }
-    if endpoint.path:
-        return library.client.AsyncModbusSerialClient(
-            endpoint.path,
-            baudrate=device.baudrate,
-            parity=device.parity.value[0].upper(),
-            stopbits=device.stop_bits,
-            **manners,
-        )
-    framer = library.FramerType.RTU if endpoint.is_rtu else library.FramerType.SOCKET
-    return library.client.AsyncModbusTcpClient(
-        endpoint.host, port=endpoint.port, framer=framer, **manners
-    )
-
-
-def _why_not(device: DeviceAddress) -> DriverError:
-    """Name what keeps a line from being opened; the library tells only its log."""
-    path = device.endpoint.path
-    if not path:
-        return TransientDeviceError(f"cannot connect to {device.port}")
-    if not Path(path).exists():
-        return DeviceGoneError(f"there is no serial port at {path}")
-    if not os.access(path, os.R_OK | os.W_OK):
-        return AccessDeniedError(
-            f"cannot open {path}; the agent's user must be in the group dialout"
-        )
-    return TransientDeviceError(
-        f"cannot open {path}: another program uses it, or it is no serial port"
-    )
-
-
-def _name(device: DeviceAddress) -> str:
-    return f"device {device.device_id} on {device.port}"
+    """Say what all devices of a line must agree in; nothing, if it is no tty."""
+    if not device.endpoint.path:
+        return ""
+    return f"{device.baudrate} baud, parity {device.parity}, {device.stop_bits} stop"
 
 
 def _now() -> float:

@@ -113,6 +113,14 @@ class Register:
         """Whether it can hold whole numbers only."""
         return not self.type.startswith("float")
 
+    def can_hold(self, value: float) -> bool:
+        """Tell whether the number can be written."""
+        try:
+            self.encode(value)
+        except FrameError:
+            return False
+        return True
+
     def encode(self, value: float) -> list[int]:
         """Write the number, rounded if it has to be; FrameError if it does not fit."""
         try:

@@ -48,6 +48,14 @@ class StationThread:
         self._thread.join()
         self._loop.close()
 
+    def go_away(self) -> None:
+        """Cut the line."""
+        self._run(self.station.go_away())
+
+    def come_back(self) -> None:
+        """Mend it."""
+        self._run(self.station.come_back())
+
     def _run(self, main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - its result
         return asyncio.run_coroutine_threadsafe(main, self._loop).result(10)
 
@@ -147,6 +155,45 @@ def test_the_same_session_goes_on_after_a_restart(emsp: ExtrawestServer) -> None
         assert stopped["session_id"] == started["session_id"]
         until(lambda: not evse.delivers, "the end of energy")
         the_session(emsp)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+def test_the_line_is_cut_in_mid_session(emsp: ExtrawestServer, kind: str) -> None:
+    """Energy is off when it is back, and goes on for the session; or ends, if stopped.
+
+    A meter that is lost with it is told apart.
+    """
+    with StationThread(kind) as hardware, agent_with(emsp, hardware) as agent:
+        table = agent.tables["evse"][0]
+        table["charger"] |= {"comm_timeout": "300ms", "answer_timeout": "200ms"}
+        table["meter"] = {
+            "driver": "modbus",
+            "port": hardware.port,
+            "device_id": METER_ID,
+            "poll_every": "100ms",
+        }
+        agent.restart()
+        evse = hardware.evse
+        plug(agent, hardware)
+        started = agent.tap(cards.ALWAYS)
+        until(lambda: evse.delivers, "energy")
+        hardware.go_away()
+        agent.expect_log(f"meter {EVSE}: down: gives no reading")
+        agent.expect_log(f"charger {EVSE}: down")
+        evse.kwh = 2.5
+        hardware.come_back()
+        agent.events.expect(event="session.recovered", session_id=started["session_id"])
+        until(lambda: agent.evse(EVSE)["vehicle"] == "charging", "energy again")
+        agent.wait_until_good(f"meter {EVSE}")
+        assert evse.written[-2:] == [0, 16]
+        hardware.go_away()
+        agent.expect_log(f"charger {EVSE}: down")
+        assert agent.tap(cards.ALWAYS)["event"] == "charger.failed"
+        hardware.come_back()
+        until(lambda: not evse.delivers, "the end of energy")
+        *_, completed = the_session(emsp)
+        assert completed["id"] == started["session_id"]
+        assert completed["kwh"] == pytest.approx(1.5)
 
 
 def test_leaving_ends_the_session(emsp: ExtrawestServer) -> None:

@@ -158,6 +158,34 @@ def test_the_same_session_goes_on_after_a_restart(
         the_session(emsp)
 
 
+def test_the_line_is_unplugged_in_mid_session(
+    emsp: ExtrawestServer, tmp_path: Path
+) -> None:
+    """The charge goes on; a stop meanwhile happens as soon as the line is back."""
+    with (
+        controller("pty", tmp_path, Build(auth_lock=False)) as evse,
+        station(emsp, evse) as agent,
+    ):
+        plug(agent, evse)
+        started = agent.tap(cards.ALWAYS)
+        deliver(agent, evse, 100)
+        evse.unplug()
+        agent.expect_log(f"charger {EVSE}: down", "was unplugged")
+        evse.plug_in()
+        agent.events.expect(event="session.recovered", session_id=started["session_id"])
+        assert is_relay_closed(evse)
+        deliver(agent, evse, 1000)
+        evse.unplug()
+        agent.expect_log(f"charger {EVSE}: down", "was unplugged")
+        assert agent.tap(cards.ALWAYS)["event"] == "charger.failed"
+        assert is_relay_closed(evse)
+        evse.plug_in()
+        until(lambda: not is_relay_closed(evse), "the end of energy")
+        *_, completed = the_session(emsp)
+        assert completed["id"] == started["session_id"]
+        assert completed["kwh"] >= 1.0
+
+
 def test_the_controller_boots_without_a_session(
     emsp: ExtrawestServer, tmp_path: Path
 ) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from drivers.chargers.base import ChargerUp
 from drivers.chargers.command import CommandCharger, CommandConfig
-from drivers.errors import DriverError, TransientDeviceError
+from drivers.errors import TransientDeviceError
+from tests.drivers.chargers.listening import Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from drivers.chargers.base import ChargerEvent
+    from drivers.errors import DriverError
 
 COMMAND = ["/usr/local/bin/evse", "1"]
 
@@ -41,6 +43,10 @@ class FakeProgram:
         self.complaints: list[str] = []
         self.started: list[list[str]] = []
         self.is_running = False
+        #: Why it cannot be started.
+        self.missing: DriverError | None = None
+        #: What happens soon after each start.
+        self.on_start: Callable[[], object] = lambda: None
         self._on_line: Callable[[str | None], None]
         self._on_end: Callable[[DriverError], None]
 
@@ -58,8 +64,11 @@ class FakeProgram:
         """Run, as drivers.chargers.command_process.run_program does."""
         assert grace_s > 0
         self.started.append(list(command))
+        if self.missing is not None:
+            raise self.missing
         self._on_line, self._on_end = on_line, on_end
         self.is_running = True
+        asyncio.get_running_loop().call_soon(self.on_start)
         try:
             yield self
         finally:
@@ -125,45 +134,24 @@ class FakeProgram:
         self.say(json.dumps(self.answer(request)))
 
 
-class Bench:
+class Bench(Listener):
     """A driver and its program, listened to as the agent does; virtual time."""
 
     def __init__(self, **config: Any) -> None:  # noqa: ANN401 - any key
         self.program = FakeProgram()
-        self.charger = CommandCharger(
-            CommandConfig(command=COMMAND, **config), run=self.program.run
+        super().__init__(
+            CommandCharger(
+                CommandConfig(command=COMMAND, **config), run=self.program.run
+            )
         )
-        self.told: list[ChargerEvent] = []
-        self._looked_at = 0
-        #: What ended the events, and when.
-        self.error: DriverError | None = None
-        self.ended_at = 0.0
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[FakeProgram]:
         """Listen until the block ends, which begins after ChargerUp."""
-        self.error = None
-        listener = asyncio.create_task(self._listen())
-        try:
-            await asyncio.sleep(0.1)
+        async with self.heard():
             yield self.program
-        finally:
-            listener.cancel()
-            await asyncio.wait({listener})
-            if not listener.cancelled():
-                listener.result()
 
     async def later(self, seconds: float = 0.1) -> list[ChargerEvent]:
         """Let time pass; return what was told since the last time, ChargerUp apart."""
-        await asyncio.sleep(seconds)
-        news, self._looked_at = self.told[self._looked_at :], len(self.told)
+        news = await self.news(seconds)
         return [event for event in news if not isinstance(event, ChargerUp)]
-
-    async def _listen(self) -> None:
-        try:
-            async with aclosing(self.charger.events()) as events:
-                async for event in events:
-                    self.told.append(event)
-        except DriverError as err:
-            self.error = err
-            self.ended_at = asyncio.get_running_loop().time()

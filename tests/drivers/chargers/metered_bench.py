@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from drivers.chargers.base import Charger
 from drivers.chargers.metered import MeteredCharger
 from drivers.findings import Finding
 from drivers.meters.base import Meter as EnergyMeter
+from tests.drivers.chargers.listening import ListeningBench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from drivers.chargers.base import ChargerEvent
     from drivers.errors import DriverError
@@ -82,39 +82,18 @@ class FakeMeter(EnergyMeter):
         return [Finding("meter")]
 
 
-class Bench:
-    """A metered charger, listened to."""
+class Bench(ListeningBench):
+    """A metered charger, listened to; it is found when it is told that it is."""
+
+    FOUND_S: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self.inner = FakeCharger()
         self.meter = FakeMeter()
-        self.charger = MeteredCharger(self.inner, self.meter)
-        self.told: list[ChargerEvent] = []
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Bench]:
-        """Listen until the block ends."""
-        listener = asyncio.create_task(self.listen())
-        try:
-            yield self
-        finally:
-            listener.cancel()
-            await asyncio.wait({listener})
+        super().__init__(MeteredCharger(self.inner, self.meter))
 
     async def hears(self, *events: ChargerEvent) -> list[ChargerEvent]:
         """Have the charger say something; return what was told of it."""
         for event in events:
             self.inner.says.put_nowait(event)
         return await self.later(2)
-
-    async def later(self, seconds: float) -> list[ChargerEvent]:
-        """Let time pass; return what was told in it."""
-        self.told.clear()
-        await asyncio.sleep(seconds)
-        return list(self.told)
-
-    async def listen(self) -> None:
-        """Listen until the events end."""
-        async with aclosing(self.charger.events()) as events:
-            async for event in events:
-                self.told.append(event)

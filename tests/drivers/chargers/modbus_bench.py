@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.chargers.base import ChargerState, ChargerUp, Vehicle
 from drivers.chargers.modbus import ModbusCharger, ModbusConfig
-from drivers.errors import DriverError
 from drivers.modbus.line import NoAnswerError, RefusedError
 from drivers.modbus.values import Table
+from tests.drivers.chargers.listening import ListeningBench
 from tests.drivers.modbus.evse import STATE, SimpleEvse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
-    from drivers.chargers.base import ChargerEvent
     from drivers.modbus.address import DeviceAddress
 
 ANSWER_S = 0.02
@@ -31,6 +29,8 @@ class MemoryLine:
         #: A switch beside the controller, in coil 7.
         self.coil = False
         self.is_silent = False
+        #: What is written in silence is obeyed.
+        self.is_heard = False
         #: Writes that are obeyed, and whose answers are lost; and those lost wholly.
         self.lose_answers = 0
         self.lose_writes = 0
@@ -71,17 +71,22 @@ class MemoryLine:
     ) -> None:
         """Obey, if it does."""
         del device
+        if self.is_silent and self.is_heard:
+            self._obey(table, address, words)
         await self._answer()
         if self.lose_writes:
             self.lose_writes -= 1
             raise NoAnswerError("lost")
+        self._obey(table, address, words)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise NoAnswerError("lost")
+
+    def _obey(self, table: Table, address: int, words: Sequence[int]) -> None:
         if table is Table.COIL:
             self.coil = bool(words[0])
         else:
             self.evse.write(address, words[0])
-        if self.lose_answers:
-            self.lose_answers -= 1
-            raise NoAnswerError("lost")
 
     async def _answer(self) -> None:
         assert self.users, "nobody has taken this line"
@@ -94,45 +99,17 @@ class MemoryLine:
             raise RefusedError(f"exception {self.refuse}")
 
 
-class Bench:
+class Bench(ListeningBench):
     """A driver on a line in memory, listened to as the agent does; virtual time."""
+
+    FOUND_S: ClassVar[float] = 0.5
+    LATER_S: ClassVar[float] = 2.0
 
     def __init__(self, **config: Any) -> None:  # noqa: ANN401 - any key
         self.line = MemoryLine()
         self.evse = self.line.evse
         keys: dict[str, Any] = {"port": "/dev/memory", "limit_amps": 16} | config
-        self.charger = ModbusCharger(ModbusConfig(**keys), lines=self.line)
-        self.told: list[ChargerEvent] = []
-        self._looked_at = 0
-        #: What ended the events.
-        self.error: DriverError | None = None
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Bench]:
-        """Listen until the block ends; it begins when the first thing was told."""
-        listener = asyncio.create_task(self._listen())
-        try:
-            await asyncio.sleep(0.5)
-            yield self
-        finally:
-            listener.cancel()
-            await asyncio.wait({listener})
-            if not listener.cancelled():
-                listener.result()
-
-    async def later(self, seconds: float = 2.0) -> list[ChargerEvent]:
-        """Let time pass; return what was told since the last time."""
-        await asyncio.sleep(seconds)
-        news, self._looked_at = self.told[self._looked_at :], len(self.told)
-        return news
-
-    async def _listen(self) -> None:
-        try:
-            async with aclosing(self.charger.events()) as events:
-                async for event in events:
-                    self.told.append(event)
-        except DriverError as err:
-            self.error = err
+        super().__init__(ModbusCharger(ModbusConfig(**keys), lines=self.line))
 
 
 def up(vehicle: Vehicle = Vehicle.ABSENT, fault: str | None = None) -> ChargerUp:

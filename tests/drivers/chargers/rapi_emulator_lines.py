@@ -47,8 +47,8 @@ class MemoryLine:
         self._under_way: list[bytes] = []
         self.mangle: Mangle = whole
         self.is_cut = False
-        #: How often it was opened.
-        self.opened = 0
+        #: How often it was opened, and how often that was tried.
+        self.opened = self.tries = 0
         self.emulator = Emulator(self._loop, self.say, build or Build())
         #: Who is at the other end.
         self.receive: Callable[[bytes], object] = self.emulator.receive
@@ -57,6 +57,7 @@ class MemoryLine:
     async def open(self, url: str, baudrate: int) -> AsyncIterator[Self]:
         """Stand in for SerialPort."""
         del url, baudrate
+        self.tries += 1
         if self.is_cut:
             raise DeviceGoneError("there is no such line")
         self.opened += 1
@@ -225,6 +226,14 @@ class EmulatorThread:
             return act(self.line.emulator)
 
         return self._run(main())
+
+    def unplug(self) -> None:
+        """Pull the plug."""
+        self.do(lambda _: self.line.unplug())
+
+    def plug_in(self) -> None:
+        """Put it back."""
+        self.do(lambda _: self.line.plug_in())
 
     def _run(self, main: Coroutine[None, None, T]) -> T:
         return asyncio.run_coroutine_threadsafe(main, self._loop).result(10)

@@ -58,6 +58,32 @@ def test_a_charge() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("answers_state", [True, False])
+def test_a_session_ends_with_a_reading(answers_state: bool) -> None:  # noqa: FBT001 - a table
+    """A program whose answer to disable has none is asked; it is off in any case."""
+
+    async def main() -> None:
+        bench = Bench()
+        async with bench.listening() as program:
+            await bench.charger.enable()
+            program.state["wh"] = 1234
+
+            def answer(request: dict[str, Any]) -> dict[str, Any]:
+                whole = program.obey(request)
+                if request["do"] == "disable":
+                    del whole["wh"]
+                return whole
+
+            program.answer = answer
+            if not answers_state:
+                program.deaf_to.add("state")
+            register_wh = await bench.charger.disable()
+            assert register_wh == (1234 if answers_state else None)
+            assert not program.is_on()
+
+    run_virtual(main())
+
+
 def test_energy_is_off_before_anything_is_told() -> None:
     """Whatever a program left behind: the first request is to switch off."""
 
@@ -396,6 +422,33 @@ def test_a_program_that_contradicts_itself(
     run_virtual(main())
 
 
+@pytest.mark.parametrize("enable", [True, False])
+def test_a_vehicle_that_charges_on(enable: bool) -> None:  # noqa: FBT001 - a table
+    """Energy was confirmed to be off and does not end: a contactor may be welded.
+
+    A program may take comm_timeout to notice that the vehicle has stopped.
+    """
+
+    async def main() -> None:
+        bench = Bench(comm_timeout=timedelta(seconds=9))
+        async with bench.listening() as program:
+            if enable:
+                await bench.charger.enable()
+                program.tell(event="charging")
+                await bench.later(60)
+                await bench.charger.disable()
+            program.tell(event="charging")
+            await bench.later(8)
+            program.tell(event="connected")
+            await bench.later(30)
+            assert bench.error is None
+            program.tell(event="charging")
+            await bench.later(3.1)
+            assert "says that the vehicle charges" in str(bench.error)
+
+    run_virtual(main())
+
+
 def test_an_answer_from_before_a_command_is_no_contradiction() -> None:
     """It was true when it was asked for."""
 
@@ -438,6 +491,8 @@ GARBAGE = [
     '{"event": "state", "vehicle": "absent"}',
     '{"event": "connected", "vehicle": "bicycle"}',
     "\x00\x1b[31m" + "x" * 1000,
+    '{"deep": ' + "[" * 4000,
+    '{"event": "fault", "fault": "\\ud800"}',
     None,
 ]
 
@@ -488,15 +543,44 @@ def test_looking_finds_the_program(tmp_path: Path, mode: int | None) -> None:
     """Without running it: there and executable, or what to do."""
     path = tmp_path / "evse"
     if mode is not None:
-        path.write_text("#!/bin/false\n")
+        path.write_text("#!/bin/sh\n")
         path.chmod(mode)
     (finding,) = CommandCharger(CommandConfig(command=[str(path)])).check()
-    words = {0o755: "", 0o644: f"chmod a+rx {path}", None: "is not there"}
+    words = {0o755: "", 0o644: f"chmod a+rx {path}", None: "is not there: correct"}
     assert words[mode] in finding.problem
     assert finding.ok is (mode == 0o755)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "problem"),
+    [
+        ("#!/bin/sh", ""),
+        ("#! /bin/sh -e", ""),
+        ("#!/usr/bin/env sh", ""),
+        ("#!/usr/bin/env -S A=1 sh -e", ""),
+        ("\x7fELF", ""),
+        ("#!/no/such/shell", "its first line names /no/such/shell"),
+        ("#!/usr/bin/env no-such-shell", "its first line names no-such-shell"),
+        ("#!/bin/sh\r", "lines that end as on Windows"),
+        ("import sys", "#!/usr/bin/env python3"),
+        ("", "#!/usr/bin/env python3"),
+    ],
+)
+def test_looking_reads_the_first_line(
+    tmp_path: Path, first_line: str, problem: str
+) -> None:
+    """What would keep a script from running is found before it is to run."""
+    path = tmp_path / "evse"
+    path.write_bytes(first_line.encode() + b"\nexit\n")
+    path.chmod(0o755)
+    (finding,) = CommandCharger(CommandConfig(command=[str(path)])).check()
+    assert problem in finding.problem
+    assert finding.ok is (not problem)
 
 
 def test_looking_searches_the_path() -> None:
     """As running does."""
     (finding,) = CommandCharger(CommandConfig(command=["env", sys.executable])).check()
     assert finding.ok
+    (finding,) = CommandCharger(CommandConfig(command=["no-such-program"])).check()
+    assert "is not there: give its whole path" in finding.problem

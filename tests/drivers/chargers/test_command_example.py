@@ -87,6 +87,7 @@ def test_a_charge_with_the_driver(example: ExampleCharger) -> None:
             assert await anext(events) == FaultCleared()
             assert await charger.disable() == 250
             assert example.relay == "0"
+            assert await anext(events) == Connected()
             example.put("vehicle", "absent")
             assert await anext(events) == Disconnected()
             await charger.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from drivers.chargers.command_messages import MAX_LINE_BYTES
 from drivers.chargers.command_process import run_program
+from drivers.chargers.command_ration import BURST_BYTES, BYTES_PER_S, Ration
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -23,6 +25,7 @@ from drivers.errors import (
 )
 from tests.drivers.pipes import open_files, run
 from tests.e2e.waiting import until
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -265,6 +268,92 @@ def test_a_program_that_does_not_read() -> None:
                 program.write(b"x\n")
 
     run(main())
+
+
+FLOODS = {
+    "lines": (1, "y\\n" * 1000),
+    "no end of line": (1, "y" * 1000),
+    "errors": (2, "y\\n" * 1000),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_is_held_back(flood: str) -> None:
+    """What a program says without end stays in its pipe, and it has to wait.
+
+    It is ended like any other.
+    """
+    descriptor, text = FLOODS[flood]
+    script = f"""
+for _ in range(2000):
+    os.write({descriptor}, b"{text}")
+sys.exit(3)
+"""
+
+    async def main() -> None:
+        ears = Ears()
+        async with ears.start(script, grace_s=0.1) as program:
+            pipe = program._pipe(descriptor)
+            while pipe.is_reading():
+                assert not ears.end.done(), "nothing has held it back"
+                await asyncio.sleep(0)
+        assert "SIGTERM" in str(await ears.end)
+
+    run(main())
+
+
+def test_a_held_back_program_is_heard_again() -> None:
+    """After a time in proportion to what it has said."""
+
+    async def main() -> None:
+        ration = Ration()
+        assert ration.take(BURST_BYTES) == 0
+        assert ration.take(4 * BYTES_PER_S) == pytest.approx(4)
+        await asyncio.sleep(4)
+        assert ration.take(0) == pytest.approx(0)
+        assert ration.take(BYTES_PER_S) == pytest.approx(1)
+        await asyncio.sleep(1000)
+        assert ration.take(BURST_BYTES) == 0
+
+    run_virtual(main())
+
+
+def test_half_a_line_is_none() -> None:
+    """What a program says in the moment of its end is not guessed at."""
+
+    async def main() -> None:
+        ears = Ears()
+        script = """os.write(1, b'{"id":1,"ok":true}\\n{"id":2,"ok":tr'); os._exit(1)"""
+        async with ears.start(script):
+            assert "exit status 1" in str(await ears.end)
+        assert await ears.take(1) == ['{"id":1,"ok":true}']
+        assert ears.lines.empty()
+
+    run(main())
+
+
+def test_what_has_left_its_group_holds_nothing_up() -> None:
+    """A child with a session of its own is not found; its pipes are closed."""
+    script = """
+child = subprocess.Popen(["sleep", "99"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(99)
+"""
+    pids: list[int] = []
+
+    async def main() -> None:
+        before = open_files()
+        ears = Ears()
+        async with ears.start(script, grace_s=0.1):
+            (line,) = await ears.take(1)
+            pids.append(int(line or 0))
+        await asyncio.sleep(0)
+        assert open_files() == before
+
+    try:
+        run(main())
+    finally:
+        os.kill(pids[0], signal.SIGKILL)
 
 
 def test_a_program_that_has_gone_takes_nothing() -> None:

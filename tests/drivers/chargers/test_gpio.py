@@ -17,10 +17,11 @@ from drivers.chargers.base import (
     FaultCleared,
     Vehicle,
 )
+from drivers.chargers.gpio_socket import LOOK_EVERY_S
 from drivers.errors import DeviceGoneError, TransientDeviceError
 from tests.drivers.chargers.gpio_bench import FAULT, RELAY, VEHICLE, Bench
 from tests.drivers.pipes import open_files
-from tests.fakes.virtual_loop import run_virtual
+from tests.fakes.virtual_loop import StandstillError, run_virtual
 
 if TYPE_CHECKING:
     from drivers.chargers.base import ChargerEvent
@@ -206,6 +207,62 @@ def test_a_chip_that_is_unplugged() -> None:
             assert (await bench.later())[-1] == up(Vehicle.CONNECTED)
 
     run_virtual(main())
+
+
+def test_a_chip_that_vanishes_without_a_word() -> None:
+    """Not every kernel wakes who waits for edges: now and then the chip is asked."""
+
+    async def main() -> None:
+        bench = Bench(always_connected=True, fault=None)
+        async with bench.listening():
+            await bench.later(60)
+            assert bench.error is None
+            bench.chip.failure = DeviceGoneError("the chip is gone")
+            await bench.later(LOOK_EVERY_S)
+            assert bench.error is bench.chip.failure
+
+    run_virtual(main())
+
+
+def test_a_chip_that_does_not_obey_ends_the_events() -> None:
+    """The relay is not where a fault needs it: only opening anew can put that right."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.chip.drive("vehicle", active=True)
+        async with bench.listening():
+            await bench.charger.enable()
+            bench.chip.disobeys = TransientDeviceError("Remote I/O error")
+            bench.chip.drive("fault", active=True)
+            await bench.later()
+            assert bench.error is bench.chip.disobeys
+
+    run_virtual(main())
+
+
+def test_an_input_that_settles_is_read_in_time() -> None:
+    """The lines say when, also between commands; nothing is left of it in the end."""
+    ends: list[bool] = []
+
+    async def main() -> None:
+        bench = Bench()
+        bench.chip.drive("vehicle", active=True)
+        async with bench.listening():
+            await bench.later()
+            assert bench.chip.lines is not None
+            bench.chip.settles_in_s = 0.05
+            await bench.charger.disable()
+            bench.chip.lines.settle("vehicle", active=False)
+            bench.chip.settles_in_s = None
+            assert await bench.later(0.06) == [Disconnected()]
+            bench.chip.settles_in_s = 0.05
+            await bench.charger.disable()
+        ends.append(True)
+        await asyncio.Event().wait()  # For a timer that was left behind
+
+    with pytest.raises(StandstillError):
+        run_virtual(main())
+    assert ends
 
 
 def test_lines_of_somebody_else() -> None:

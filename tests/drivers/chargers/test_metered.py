@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +18,8 @@ from drivers.chargers.base import (
     Fault,
     FaultCleared,
     Meter,
+    MeterDown,
+    MeterUp,
     Vehicle,
 )
 from drivers.chargers.metered import READING_S
@@ -40,7 +42,7 @@ def test_the_meter_replaces_the_chargers_own() -> None:
 
     async def main() -> None:
         async with Bench().listening() as bench:
-            assert await bench.hears(up(wh=7)) == [up(wh=1000)]
+            assert await bench.hears(up(wh=7)) == [up(wh=1000), MeterUp()]
             assert await bench.hears(Meter(8), Meter(9)) == []
             assert await bench.hears(Connected()) == [Connected()]
             await bench.charger.enable(16)
@@ -78,7 +80,7 @@ def test_a_lost_charger_is_told_at_once() -> None:
             await bench.hears(up(7))
             bench.meter.wh = 1234
             assert await bench.hears(ChargerDown("gone")) == [ChargerDown("gone")]
-            assert await bench.hears(up(7)) == [up(1234)]
+            assert await bench.hears(up(7)) == [up(1234), MeterUp()]
 
     run_virtual(main())
 
@@ -118,45 +120,70 @@ def test_what_the_meter_reads_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("error", [FrameError("got nan"), TransientDeviceError("mute")])
-def test_a_meter_without_readings(
-    error: DriverError, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The charger goes on without it; the log says so once, and when it is back."""
+def test_a_meter_without_readings(error: DriverError) -> None:
+    """The charger goes on without it; that is told once, and when it is back."""
 
     async def main() -> None:
         async with Bench().listening() as bench:
             bench.meter.wh = error
-            assert await bench.hears(up(7)) == [up(None)]
+            assert await bench.hears(up(7)) == [up(None), MeterDown(str(error))]
             assert await bench.hears(Connected()) == [Connected()]
             assert await bench.later(60) == []
             assert await bench.charger.disable() is None
             bench.meter.wh = 1500
-            assert await bench.later(6) == [Meter(1500)]
+            assert await bench.later(6) == [MeterUp(), Meter(1500)]
 
-    with caplog.at_level(logging.INFO):
-        run_virtual(main())
-    first, second = caplog.messages
-    assert str(error) in first
-    assert "again" in second
+    run_virtual(main())
 
 
-def test_a_meter_that_hangs_holds_nothing_up(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_silent_meter_is_asked_at_an_empty_socket_too() -> None:
+    """So that nobody is told of a trouble that has been mended."""
+
+    async def main() -> None:
+        async with Bench().listening() as bench:
+            bench.meter.wh = TransientDeviceError("mute")
+            await bench.hears(up(7))
+            assert await bench.later(60) == []
+            bench.meter.wh = 1000
+            assert await bench.later(6) == [MeterUp(), Meter(1000)]
+            bench.meter.readings = 0
+            await bench.later(600)
+            assert bench.meter.readings == 0
+
+    run_virtual(main())
+
+
+def test_a_meter_that_falls_silent_at_the_end_of_a_session() -> None:
+    """It was disable() that has noticed, and events() that tells."""
+
+    async def main() -> None:
+        async with Bench().listening() as bench:
+            await bench.hears(up(7, Vehicle.CONNECTED))
+            bench.meter.wh = TransientDeviceError("mute")
+            assert await bench.charger.disable() is None
+            assert await bench.later(6) == [MeterDown("mute")]
+            bench.meter.wh = 1000
+            assert await bench.charger.disable() == 1000
+            assert await bench.later(6) == [MeterUp()]
+
+    run_virtual(main())
+
+
+def test_a_meter_that_hangs_holds_nothing_up() -> None:
     """After a moment the change is told, and the command is done, without it."""
 
     async def main() -> None:
         async with Bench().listening() as bench:
             await bench.hears(up(7))
             bench.meter.takes_s = 1000
-            assert await bench.hears(Disconnected()) == [Disconnected()]
+            silent = MeterDown("no answer within 1.5 s")
+            assert await bench.hears(Disconnected()) == [silent, Disconnected()]
             began = asyncio.get_running_loop().time()
             assert await bench.charger.disable() is None
             took_s = asyncio.get_running_loop().time() - began
             assert took_s == pytest.approx(READING_S)
 
     run_virtual(main())
-    assert "no answer within 1.5 s" in caplog.text
 
 
 def test_the_chargers_error_ends_the_events() -> None:
@@ -167,8 +194,8 @@ def test_the_chargers_error_ends_the_events() -> None:
         bench.inner.says.put_nowait(up(7))
         bench.inner.says.put_nowait(DeviceGoneError("unplugged"))
         with pytest.raises(DeviceGoneError, match="unplugged"):
-            await bench.listen()
-        assert bench.told == [up(1000)]
+            await bench.listen_once()
+        assert bench.told == [up(1000), MeterUp()]
         assert bench.meter.is_closed
 
     run_virtual(main())
@@ -180,7 +207,7 @@ def test_the_chargers_end_is_the_end() -> None:
     async def main() -> None:
         bench = Bench()
         bench.inner.says.put_nowait(None)
-        await bench.listen()
+        await bench.listen_once()
         assert bench.inner.is_closed
 
     run_virtual(main())
@@ -193,6 +220,23 @@ def test_closing_closes_both() -> None:
         bench = Bench()
         async with bench.listening():
             await bench.hears(up(7))
+        assert (bench.inner.is_closed, bench.meter.is_closed) == (True, True)
+        assert len(asyncio.all_tasks()) == 1
+
+    run_virtual(main())
+
+
+def test_closing_beside_a_reading_closes_both() -> None:
+    """The charger's next event is awaited all the time, that of its reader is not."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.inner.says.put_nowait(up(7, Vehicle.CONNECTED))
+        async with aclosing(bench.charger.events()) as events:
+            assert isinstance(await anext(events), ChargerUp)
+            assert await anext(events) == MeterUp()
+            bench.meter.wh = 1234
+            assert await anext(events) == Meter(1234)
         assert (bench.inner.is_closed, bench.meter.is_closed) == (True, True)
         assert len(asyncio.all_tasks()) == 1
 

@@ -260,8 +260,10 @@ def test_commands_need_an_open_line() -> None:
 
 def test_what_is_checked_beforehand() -> None:
     """The library, and the serial port, which is not there."""
-    library, port = Bench().charger.check()
+    library, line = Bench().charger.check()
     assert library.ok
-    assert "is not there" in port.problem
-    (only,) = Bench(port="192.0.2.1:502").charger.check()
-    assert only.ok
+    assert "is not there" in line.problem
+    for port in ("192.0.2.1:502", "socket://192.0.2.1:23"):
+        findings = list(Bench(port=port).charger.check())
+        assert [finding.ok for finding in findings] == [True, True]
+        assert findings[1].what.endswith(f"{port}, not asked")

@@ -189,6 +189,26 @@ STATE = "state = { address = 1, absent = [1], connected = [2], charging = [3] }\
             "charger.enable.type: leave it out, a coil is one bit",
         ),
         (
+            SIMPLE + 'enable = { address = 5, table = "coil", on = 6 }',
+            "charger.enable.on: a coil is 0 or 1",
+        ),
+        (
+            SIMPLE + "enable = { address = 5, off = 65536 }",
+            "charger.enable.off: 65536 does not fit into uint16",
+        ),
+        (
+            SIMPLE + "enable = { address = 5, on = -1 }",
+            "charger.enable.on: -1 does not fit into uint16",
+        ),
+        (
+            SIMPLE + "current = { address = 5, scale = 0.0001 }",
+            "charger.limit_amps: 16 A does not fit into holding 5",
+        ),
+        (
+            SIMPLE + "current = { address = 5, scale = 20 }",
+            "charger.limit_amps: 16 A is 0 in holding 5, which is off",
+        ),
+        (
             SIMPLE + STATE.replace("[3] }", '[3], faults = { a = "b" } }'),
             "charger.state.faults: expected numbers for keys",
         ),

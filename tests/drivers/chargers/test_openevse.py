@@ -201,7 +201,7 @@ def test_a_driver_without_its_line_commands_nothing() -> None:
     async def main() -> None:
         line = MemoryLine()
         line.emulator.deaf = 1000
-        config = OpenEvseConfig(port="x", comm_timeout=timedelta(seconds=5))
+        config = OpenEvseConfig(port="/dev/x", comm_timeout=timedelta(seconds=5))
         charger = OpenEvseCharger(config, open_port=line.open)
 
         async def listen() -> None:

@@ -62,6 +62,8 @@ def test_everything() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
+        ("port", "ttyUSB0", "the path of a serial port, such as /dev/"),
+        ("port", "socket://evse", "socket://host:port, got socket://evse"),
         ("control", "lock", 'expected one of "auto", "auth-lock", "sleep", "disable"'),
         ("limit_amps", 5, "a whole number of amps from 6 to 80"),
         ("heartbeat_s", 61, "a whole number of seconds up to 60, 0 for off"),
@@ -73,6 +75,6 @@ def test_everything() -> None:
 )
 def test_mistakes(key: str, value: object, problem: str) -> None:
     """What cannot be is named with what could."""
-    config, mistakes = read(port="/dev/ttyUSB0", **{key: value})
+    config, mistakes = read(**({"port": "/dev/ttyUSB0"} | {key: value}))
     assert config is None
     assert problem in mistakes[0]

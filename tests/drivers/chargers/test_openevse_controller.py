@@ -31,7 +31,7 @@ def readings(*answers: str) -> list[int | type[Exception] | None]:
         line = MemoryLine()
         line.receive = _scripted(line, script)
         async with line.open("", 0) as port:
-            controller = Controller(port, answer_s=1.0, check_every_s=0.1)
+            controller = Controller(port, name="x", answer_s=1.0, check_every_s=0.1)
             task = asyncio.create_task(controller.run())
             while script:
                 try:

@@ -144,6 +144,25 @@ def test_an_endless_silence_has_the_line_opened_anew() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_refusals_do_not_keep_it_busy(from_the_start: bool) -> None:  # noqa: FBT001 - a table
+    """A controller that can read nothing answers at once, and is not asked at once."""
+
+    async def main() -> None:
+        bench = Bench()
+        if from_the_start:
+            bench.line.mangle = lambda _: [NAK_OF_DAMAGE]
+        async with bench.listening():
+            bench.line.mangle = lambda _: [NAK_OF_DAMAGE]
+            before = len(bench.evse.commands)
+            await bench.later(9)
+            assert len(bench.evse.commands) - before < 30
+            await bench.later(30)
+            assert isinstance(bench.error, NoAnswerError)
+
+    run_virtual(main())
+
+
 def test_unasked_noise_does_not_keep_it_busy() -> None:
     """A controller that talks without end is asked no more for it."""
 
@@ -226,7 +245,7 @@ class History:
         """Do what the agent does: listen, and reopen what failed."""
         while True:
             self.bench.error = None
-            await self.bench._listen()
+            await self.bench.listen()
             await asyncio.sleep(0.5)
 
     async def settle(self) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pty
-import tty
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pymodbus.framer import FramerType
@@ -14,9 +11,10 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from tests.drivers.modbus.evse import AMPS, TOTAL, SimpleEvse
+from tests.drivers.modbus.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from pymodbus.constants import ExcCodes
 
@@ -36,12 +34,16 @@ class Station:
         self.is_silent = False
         #: How many answers are to be lost from now on.
         self.lose = 0
+        #: What becomes of an answer, whole frames.
+        self.mangle: Callable[[bytes], bytes] = bytes
         #: How many writes are to be obeyed without an answer.
         self.lose_writes = 0
         #: How long bytes take on the pty, one way.
         self.delay_s = 0.0
         self.requests = 0
         self.address = ""
+        self.wire: Wire
+        self._framer = FramerType.SOCKET
         self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
     def devices(self) -> list[SimDevice]:
@@ -69,42 +71,31 @@ class Station:
         self, port: int = 0, framer: FramerType = FramerType.SOCKET
     ) -> AsyncIterator[None]:
         """Answer on TCP; `address` says where."""
-        server = ModbusTcpServer(
-            self.devices(),
-            framer=framer,
-            address=("127.0.0.1", port),
-            trace_packet=self._trace,
-        )
-        await server.serve_forever(background=True)
-        assert isinstance(server.transport, asyncio.Server)
-        name = server.transport.sockets[0].getsockname()
-        self.address = f"127.0.0.1:{name[1]}"
-        self._server = server
+        self._framer = framer
+        await self._listen(port)
         try:
             yield
         finally:
-            await server.shutdown()  # type: ignore[no-untyped-call]  # the library's
-            await asyncio.sleep(0)
+            await self._stop()
 
     @asynccontextmanager
     async def serve_pty(self) -> AsyncIterator[None]:
-        """Answer on a pty; `address` is its path."""
-        async with self._wire() as (ours, theirs):
-            server = ModbusSerialServer(
-                self.devices(),
-                framer=FramerType.RTU,
-                port=theirs,
-                baudrate=9600,
-                trace_packet=self._trace,
-            )
-            await server.serve_forever(background=True)
-            self.address = ours
-            self._server = server
-            try:
-                yield
-            finally:
-                await server.shutdown()  # type: ignore[no-untyped-call]  # the library's
-                await asyncio.sleep(0)
+        """Answer on a pty; `address` is its path, `wire` what it hangs on."""
+        self.wire = Wire(lambda: self.delay_s)
+        self._server = ModbusSerialServer(
+            self.devices(),
+            framer=FramerType.RTU,
+            port=self.wire.theirs,
+            baudrate=9600,
+            trace_packet=self._trace,
+        )
+        try:
+            await self._server.serve_forever(background=True)
+            self.address = str(self.wire.path)
+            yield
+        finally:
+            await self._stop()
+            self.wire.close()
 
     def hang_up(self) -> None:
         """Cut all connections; new ones are taken."""
@@ -112,31 +103,37 @@ class Station:
         for connection in list(self._server.active_connections.values()):
             connection.close()
 
-    @asynccontextmanager
-    async def _wire(self) -> AsyncIterator[tuple[str, str]]:
-        """Connect two ptys; give both paths."""
-        loop = asyncio.get_running_loop()
-        ends = [pty.openpty(), pty.openpty()]
+    async def go_away(self) -> None:
+        """Unplug the pty, or listen no more on TCP."""
+        if isinstance(self._server, ModbusSerialServer):
+            self.wire.unplug()
+        else:
+            await self._stop()
 
-        def write(target: int, data: bytes) -> None:
-            with suppress(OSError):
-                os.write(target, data)
+    async def come_back(self) -> None:
+        """Undo that: the same path, or the same port."""
+        if self._server is not None:
+            self.wire.plug_in()
+        else:
+            await self._listen(int(self.address.rpartition(":")[2]))
 
-        def pass_on(source: int, target: int) -> None:
-            with suppress(OSError):
-                loop.call_later(self.delay_s, write, target, os.read(source, 4096))
+    async def _listen(self, port: int) -> None:
+        server = self._server = ModbusTcpServer(
+            self.devices(),
+            framer=self._framer,
+            address=("127.0.0.1", port),
+            trace_packet=self._trace,
+        )
+        await server.serve_forever(background=True)
+        assert isinstance(server.transport, asyncio.Server)
+        name = server.transport.sockets[0].getsockname()
+        self.address = f"127.0.0.1:{name[1]}"
 
-        for (here, there), (other, _) in (ends, ends[::-1]):
-            tty.setraw(there)
-            os.set_blocking(here, False)
-            loop.add_reader(here, pass_on, here, other)
-        try:
-            yield os.ttyname(ends[0][1]), os.ttyname(ends[1][1])
-        finally:
-            for here, there in ends:
-                loop.remove_reader(here)
-                os.close(here)
-                os.close(there)
+    async def _stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.shutdown()  # type: ignore[no-untyped-call]  # the library's
+            await asyncio.sleep(0)
 
     def _trace(self, sending: bool, data: bytes) -> bytes:  # noqa: FBT001 - the library's own
         if not sending:
@@ -145,7 +142,7 @@ class Station:
         if self.lose:
             self.lose -= 1
             return b""
-        return b"" if self.is_silent else data
+        return b"" if self.is_silent else self.mangle(data)
 
     async def _on_evse(  # noqa: PLR0917 - the library's own
         self,

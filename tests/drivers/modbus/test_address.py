@@ -24,7 +24,20 @@ def test_ports(port: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "port", ["socket://evse", "http://evse:80", "evse:x", "evse:99999", "[::1", ":502"]
+    "port",
+    [
+        "socket://evse",
+        "http://evse:80",
+        "evse:x",
+        "evse:99999",
+        "[::1",
+        ":502",
+        "dev/ttyUSB0",
+        "ttyUSB0",
+        "evse/1",
+        "evse:502?id=1",
+        "me@evse",
+    ],
 )
 def test_what_is_no_port(port: str) -> None:
     """The mistake names the key and the forms that there are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,7 +174,7 @@ def test_a_hundred_failures_to_connect() -> None:
         line = ModbusLine(evse)
         files, tasks = open_files(), len(asyncio.all_tasks())
         for _ in range(100):
-            with pytest.raises(TransientDeviceError, match="cannot connect to 127"):
+            with pytest.raises(TransientDeviceError, match=r"127.*: check its address"):
                 await line.read(evse, Table.HOLDING, STATE, 1)
         assert (open_files(), len(asyncio.all_tasks())) == (files, tasks)
 
@@ -241,6 +242,21 @@ def test_one_line_is_shared() -> None:
     run(main())
 
 
+def test_a_line_may_be_spelled_in_two_ways() -> None:
+    """A gateway takes one connection, however its default port is written."""
+
+    async def main() -> None:
+        lines = Lines()
+        ports = ["192.0.2.1", "192.0.2.1:502", "tcp://192.0.2.1"]
+        one, *others = [lines.take(DeviceAddress(port=port)) for port in ports]
+        assert all(other is one for other in others)
+        for port in ports:
+            await lines.give_back(DeviceAddress(port=port))
+        assert lines.take(DeviceAddress(port=ports[0])) is not one
+
+    run(main())
+
+
 def test_one_line_has_one_speed() -> None:
     """Two drivers that disagree cannot share a serial line."""
 
@@ -267,6 +283,7 @@ class ShortClient:
     """Answers with a word less than it was asked for."""
 
     connected = True
+    ctx = SimpleNamespace(comm_params=SimpleNamespace())
 
     async def read_holding_registers(
         self, address: int, *, count: int, device_id: int

@@ -5,11 +5,14 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_GROUP_MAY: Final = stat.S_IRGRP | stat.S_IWGRP
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,40 @@ def check_device(path: Path) -> Finding:
     what = f"device {path}"
     if not path.exists():
         return Finding(
-            what, "is not there: check cable and power, and see what is: ls /dev/serial"
+            what,
+            "is not there: check cable and power, and see what is: "
+            "ls -l /dev/serial/by-id",
         )
     if os.access(path, os.R_OK | os.W_OK):
         return Finding(what)
-    group = grp.getgrgid(path.stat().st_gid).gr_name
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    return Finding(
-        what,
-        f"belongs to the group {group}; let us in with: usermod -aG {group} {user}",
+    return Finding(what, _explain_refusal(path.stat()))
+
+
+def user_name(uid: int | None = None) -> str:
+    """Name a user, the one that we run as unless told; its number if it has no name."""
+    uid = os.geteuid() if uid is None else uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # Of a container, perhaps
+        return str(uid)
+
+
+def _explain_refusal(status: os.stat_result) -> str:
+    group = _group_name(status.st_gid)
+    if status.st_gid and status.st_mode & _GROUP_MAY == _GROUP_MAY:
+        return (
+            f"belongs to the group {group}; "
+            f"let us in with: usermod -aG {group} {user_name()}"
+        )
+    # Root's own group is no way in.
+    return (
+        f"is {stat.filemode(status.st_mode)} {user_name(status.st_uid)} {group}, "
+        "which lets us in through no group: a udev rule has to give it one"
     )
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -26,7 +26,6 @@ ADAPTERS: Final = {
 }
 #: Wedges whose names need not tell; the same as in 60-rfid-agent.rules.
 WEDGES: Final = frozenset({(0xFFFF, 0x0035), (0x08FF, 0x0009)})
-GRABBING_MODULES: Final = frozenset({"pn533_usb", "pn533", "port100"})
 
 _WEDGE_NAME: Final = re.compile(
     r"\b(rfid|nfc|mifare|card ?reader)\b|sycreader", re.IGNORECASE
@@ -159,10 +158,10 @@ def _find_hiding_modules(around: Surroundings) -> Iterator[Found]:
         lines = around.modules.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
-    loaded = {line.partition(" ")[0] for line in lines} & GRABBING_MODULES
-    if loaded:
+    loaded = {line.partition(" ")[0] for line in lines}
+    if grabbing := [one for one in nfc_usb.GRABBING_MODULES if one in loaded]:
         yield Found(
-            f"kernel modules {', '.join(sorted(loaded))}",
+            f"kernel modules {', '.join(grabbing)}",
             note="keep NFC adapters and the ACR122U for themselves: copy "
             "rfid-agent-reader-blacklist.conf to /etc/modprobe.d and reboot",
         )

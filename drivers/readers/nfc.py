@@ -18,7 +18,7 @@ from drivers.errors import (
 )
 from drivers.readers.base import Reader, ReaderEvent
 from drivers.readers.nfc_field import Field
-from drivers.readers.nfc_place import EXPECTED, PATTERN, Place, parse_place
+from drivers.readers.nfc_place import EXPECTED, Place, parse_place
 from drivers.readers.nfc_reset import Reset
 from drivers.readers.nfc_surroundings import Surroundings
 from drivers.readers.nfc_worker import Worker
@@ -43,13 +43,16 @@ class NfcConfig:
     is opened again after `reset_after` failures in a row.
     """
 
-    device: Annotated[str, Meta(pattern=PATTERN, description=EXPECTED)]
+    device: Annotated[str, Meta(description=EXPECTED)]
     poll_every: timedelta = timedelta(milliseconds=200)
     held_for: timedelta = timedelta(seconds=1)
     reset: tuple[str, ...] = ()
     reset_after: Annotated[
         int, Meta(ge=1, description="a number of failures, 1 or more")
     ] = 3
+
+    def __post_init__(self) -> None:
+        parse_place(self.device)
 
 
 def _open_adapter(place: Place) -> Adapter:
@@ -81,6 +84,7 @@ class NfcReader(Reader):
         surroundings: Surroundings | None = None,
     ) -> None:
         self._config = config
+        self._place = parse_place(config.device)
         self._monotonic = monotonic
         self._open_adapter = open_adapter
         self._surroundings = surroundings or Surroundings()
@@ -90,18 +94,17 @@ class NfcReader(Reader):
 
     async def events(self) -> AsyncGenerator[ReaderEvent]:
         """Yield events; when to expect a CardLeft after a failure: see presence."""
-        place = parse_place(self._config.device)
         await self._reset.run_if_due()
         try:
             inbox = _Inbox()
-            worker = self._start_worker(place, inbox.report)
+            worker = self._start_worker(inbox.report)
             try:
                 while True:
                     event = await inbox.take(HANG_S)
                     if event is not None:
                         yield event
                     elif self._monotonic() - worker.alive_at() > HANG_S:
-                        raise _hang(place)
+                        raise _hang(self._place)
             finally:
                 if worker.worked:
                     self._reset.worked()
@@ -118,14 +121,14 @@ class NfcReader(Reader):
 
     def check(self) -> Iterable[Finding]:
         """Look at the device, its permissions, libusb and the kernel's drivers."""
-        return self._surroundings.check(self._config.device, self._config.reset)
+        return self._surroundings.check(self._place, self._config.reset)
 
-    def _start_worker(self, place: Place, report: Callable[[Report], None]) -> Worker:
+    def _start_worker(self, report: Callable[[Report], None]) -> Worker:
         if self._worker and self._worker.runs:
             # A second thread would take the bytes of the first one.
-            raise _hang(place)
+            raise _hang(self._place)
         self._worker = Worker(
-            lambda: self._open_adapter(place),
+            lambda: self._open_adapter(self._place),
             self._field,
             report,
             self._config.poll_every.total_seconds(),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _DENIED: Final = (errno.EACCES, errno.EPERM)
 _IN_USE: Final = (errno.EAGAIN, errno.EBUSY)
-_NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR, errno.EINVAL)
+# Where trying again is useless; EINVAL may come of a device that is just leaving.
+_NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR)
 
 # libusb's errors are no OSErrors, and not all of them are translated by nfcpy.
 _OF_LIBUSB: Final = {

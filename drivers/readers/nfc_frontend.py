@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import nfc.clf
+import nfc.clf.pn53x
 import nfc.clf.pn532
 import nfc.clf.transport
 
@@ -25,6 +26,7 @@ from drivers.errors import (
 )
 from drivers.readers.formats.pn532 import WAKE_UP
 from drivers.readers.formats.pn532_frames import ACK
+from drivers.readers.nfc_chipset import SparedQuestions
 from drivers.readers.nfc_errors import opening_error, working_error
 from drivers.readers.nfc_field import Sighting
 from drivers.readers.nfc_line import SerialLine
@@ -62,6 +64,9 @@ class Frontend:
     """An adapter that is ready for looks; for one thread, until `close`."""
 
     def __init__(self, place: Place, clf: Any) -> None:  # noqa: ANN401 - nfcpy has no types
+        chipset = getattr(clf.device, "chipset", None)
+        if isinstance(chipset, nfc.clf.pn53x.Chipset):
+            SparedQuestions(chipset)
         self._place = place
         self._clf = clf
         #: The adapter's own name, for the logs.

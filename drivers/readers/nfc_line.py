@@ -87,11 +87,15 @@ class SerialLine:
         self._is_fresh = False
         deadline = time.monotonic() + max(timeout / 1000, least_s)
         while not self._frames:
-            # What has come is taken even if we come too late ourselves.
             wait_s = max(deadline - time.monotonic(), 0)
-            if not self._readable.poll(wait_s * 1000):
+            ready = self._readable.poll(wait_s * 1000)
+            if ready:
+                data = self._receive()
+                self._frames.extend(self._deframer.feed(data, time.monotonic()))
+            # What has come is taken even if we come too late ourselves, but once:
+            # noise may have no end.
+            if not self._frames and not (ready and wait_s):
                 raise _timed_out()
-            self._frames.extend(self._deframer.feed(self._receive(), time.monotonic()))
         frame = self._frames.popleft()
         if isinstance(frame, Signal):
             return bytearray(_SIGNALS[frame])

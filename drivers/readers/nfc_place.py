@@ -6,13 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.errors import UnsupportedDeviceError
-
 EXPECTED: Final = (
     "a path such as /dev/serial/by-id/..., usb, usb:VVVV:PPPP or udp:host:port"
 )
-#: What such a name looks like, roughly; parse_place knows it all.
-PATTERN: Final = "^(/|usb(:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4})?$|udp:[^:]+:[0-9]{1,5}$)"
 
 _USB: Final = re.compile(
     r"usb(?::([0-9a-f]{4}):([0-9a-f]{4}))?", re.ASCII | re.IGNORECASE
@@ -59,7 +55,7 @@ Place = TtyPlace | UsbPlace | UdpPlace
 
 
 def parse_place(text: str) -> Place:
-    """Parse it; UnsupportedDeviceError says what is expected."""
+    """Parse it; ValueError says what is expected."""
     if text.startswith("/") and "\0" not in text:
         return TtyPlace(text)
     if match := _USB.fullmatch(text):
@@ -69,4 +65,4 @@ def parse_place(text: str) -> Place:
     match = _UDP.fullmatch(text)
     if match and 0 < int(match[2]) <= _LAST_PORT:
         return UdpPlace(match[1], int(match[2]))
-    raise UnsupportedDeviceError(f"device: expected {EXPECTED}, got {text!r}")
+    raise ValueError(f"device: expected {EXPECTED}, got {text!r}")

@@ -6,21 +6,18 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from drivers.errors import DriverError, UnsupportedDeviceError
+from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.readers import nfc_usb
-from drivers.readers.nfc_place import TtyPlace, UsbPlace, parse_place
+from drivers.readers.nfc_place import TtyPlace, UsbPlace
 from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from drivers.readers.nfc_place import Place
-
-#: Drivers of the kernel that take adapters on USB for themselves.
-GRABBING_MODULES: Final = ("pn533_usb", "pn533", "port100")
 
 
 def _load_libusb() -> None:
@@ -39,13 +36,8 @@ class Surroundings:
     nodes: Path = nfc_usb.NODES
     load_libusb: Callable[[], None] = _load_libusb
 
-    def check(self, device: str, reset: Sequence[str]) -> Iterator[Finding]:
-        """Look at all that a device of this name needs."""
-        try:
-            place = parse_place(device)
-        except UnsupportedDeviceError as err:
-            yield Finding("nfc device", str(err))
-            return
+    def check(self, place: Place, reset: Sequence[str]) -> Iterator[Finding]:
+        """Look at all that a device at this place needs."""
         yield from self._check_place(place)
         if reset:
             found = shutil.which(reset[0])
@@ -78,7 +70,7 @@ class Surroundings:
         except OSError:  # A kernel without modules
             text = ""
         loaded = {line.split(" ", 1)[0] for line in text.splitlines()}
-        if not (grabbing := [one for one in GRABBING_MODULES if one in loaded]):
+        if not (grabbing := [one for one in nfc_usb.GRABBING_MODULES if one in loaded]):
             return Finding(what)
         names = " ".join(grabbing)
         return Finding(

@@ -22,6 +22,8 @@ KNOWN: Final = {
     (0x072F, 0x2200): "ACR122U",
 }
 ACR122U: Final = (0x072F, 0x2200)
+#: Drivers of the kernel that take adapters for themselves.
+GRABBING_MODULES: Final = ("pn533_usb", "pn533", "port100")
 
 
 @dataclass(frozen=True, slots=True)

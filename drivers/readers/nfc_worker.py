@@ -59,9 +59,15 @@ class Worker:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; TransientDeviceError if the machine has none left."""
         self.runs = True
-        threading.Thread(target=self._run, name="nfc-reader", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="nfc-reader", daemon=True).start()
+        except RuntimeError as err:
+            self.runs = False
+            raise TransientDeviceError(
+                f"cannot start the reader's thread: {err}"
+            ) from err
 
     def stop(self) -> None:
         """Make the thread end after the call that it is in; return at once."""

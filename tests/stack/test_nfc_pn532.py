@@ -18,6 +18,9 @@ from drivers.errors import (
 from drivers.readers import nfc_line
 from drivers.readers.base import CardArrived, CardLeft, ReaderUp
 from drivers.readers.nfc import NfcConfig, NfcReader
+from drivers.readers.nfc_field import Sighting
+from drivers.readers.nfc_frontend import open_frontend
+from drivers.readers.nfc_place import TtyPlace
 from tests.drivers.pipes import open_files
 from tests.drivers.readers.nfc_adapter import end_of_reader_threads
 from tests.stack import nfc_chip
@@ -42,6 +45,10 @@ pytestmark = pytest.mark.stack
 
 # The emulated chip is a thread, which a busy machine may forget for a while.
 PATIENT_S = 5.0
+
+# RFConfiguration, and InListPassiveTarget of both types.
+LOOK = ("32 01 02", "4A 01 00", "4A 01 03 00")
+READ_REGISTER = 0x06
 
 CARDS: list[tuple[str, EmulatedCard]] = [
     ("4 bytes", EmulatedCard(bytes.fromhex("9A5CE714"))),
@@ -90,6 +97,29 @@ def test_another_card_in_its_place(pn532: Pn532OnPty) -> None:
             assert await arrival(events) == OTHER_UID
 
     run(main())
+
+
+def test_what_a_look_asks(pn532: Pn532OnPty) -> None:
+    """What is off stays off, and nothing is asked after the number of a card."""
+    field_off, type_a, type_b = (bytes.fromhex(x) for x in LOOK)
+    frontend = open_frontend(TtyPlace(str(pn532.link)))
+    commands = pn532.chip.commands
+
+    def look() -> tuple[Sighting | None, list[bytes]]:
+        commands.clear()
+        return frontend.look(), [one for one in commands if one[0] != READ_REGISTER]
+
+    try:
+        assert look() == (None, [field_off, type_a, type_b, field_off])
+        assert look() == (None, [type_a, type_b, field_off])
+        pn532.lay(UID)
+        assert look() == (Sighting(UID), [type_a])
+        assert commands == [type_a]
+        assert look() == (Sighting(UID), [field_off, type_a])
+        pn532.lift()
+        assert look() == (None, [field_off, type_a, type_b, field_off])
+    finally:
+        frontend.close()
 
 
 def test_a_card_that_lies_there_at_the_opening(pn532: Pn532OnPty) -> None:

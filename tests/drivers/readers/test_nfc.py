@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from drivers.errors import (
-    DeviceGoneError,
-    TransientDeviceError,
-    UnsupportedDeviceError,
-)
+from drivers.errors import DeviceGoneError, TransientDeviceError
 from drivers.readers import nfc
 from drivers.readers.base import CardArrived, CardLeft, ReaderUp, Technology
-from drivers.readers.nfc import NfcConfig, NfcReader
 from drivers.readers.nfc_field import Sighting
 from drivers.readers.nfc_worker import MAX_FAULTS
 from tests.drivers.pipes import run
@@ -121,13 +116,22 @@ def test_a_bug_in_the_thread_is_not_swallowed() -> None:
     run(main())
 
 
-def test_a_device_that_is_none() -> None:
-    """A wrong name switches the driver off, without a thread."""
+def test_a_thread_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without room for one has room later; nobody waits for that thread."""
+    adapter = ScriptedAdapter()
+    reader = make_reader(adapter)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
 
     async def main() -> None:
-        reader = NfcReader(NfcConfig(device="tty:USB0:pn532"))
-        assert isinstance(await failure(reader), UnsupportedDeviceError)
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", refuse)
+            error = await failure(reader)
+        assert isinstance(error, TransientDeviceError)
+        assert "thread" in str(error)
         assert reader.alive_at() is None
+        assert await taken(reader, 1) == [UP]
 
     run(main())
 

@@ -44,7 +44,9 @@ def test_the_configuration() -> None:
     ("change", "words"),
     [
         ({"device": "ttyUSB0"}, "expected a path such as"),
-        ({"device": "tty:USB0:pn532"}, "expected a path such as"),
+        ({"device": "tty:USB0:pn532"}, "device: expected a path such as"),
+        ({"device": "usb\n"}, "device: expected a path such as"),
+        ({"device": "udp:localhost:65536"}, "device: expected a path such as"),
         ({"poll_every": "0s"}, "longer than zero"),
         ({"reset": "uhubctl"}, "a list"),
         ({"reset_after": 0}, "1 or more"),

@@ -55,6 +55,7 @@ OPENING: list[tuple[Place, Exception, type[DriverError], str]] = [
     (USB, os_error(errno.EBUSY), TransientDeviceError, "used by another program"),
     (TTY, os_error(errno.ENOTTY), UnsupportedDeviceError, "expected a serial port"),
     (TTY, termios.error(errno.ENOTTY, ""), UnsupportedDeviceError, "a serial port"),
+    (TTY, termios.error(errno.EINVAL, ""), TransientDeviceError, "check its wiring"),
     (TTY, hidden(os_error(errno.ETIMEDOUT)), TransientDeviceError, "check its wiring"),
     (USB, os_error(errno.EIO), TransientDeviceError, "cannot open usb:04e6:5591"),
     (USB, os_error(errno.ENODEV), DeviceGoneError, "no NFC adapter"),

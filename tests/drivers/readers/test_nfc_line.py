@@ -94,6 +94,23 @@ def test_what_came_before_the_question(terminal: Terminal) -> None:
     assert terminal.line.read(WAIT_MS) == NACK
 
 
+def test_noise_without_end(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that never falls silent holds nobody up for longer than a silent one."""
+    monkeypatch.setattr(nfc_line, "FIRST_ANSWER_S", 0.05)
+    calls_left = 10**5
+
+    def babble() -> bytes:
+        nonlocal calls_left
+        calls_left -= 1
+        assert calls_left, "it listens for ever"
+        return b"\xaa" * nfc_line.READ_BYTES
+
+    monkeypatch.setattr(terminal.line, "_receive", babble)
+    terminal.send(b"\xaa")
+    with pytest.raises(OSError, match=os.strerror(errno.ETIMEDOUT)):
+        terminal.line.read(NOW_MS)
+
+
 def test_a_question_is_sent(terminal: Terminal) -> None:
     """The chip hears just what was written, as bytes or as nfcpy has them."""
     terminal.line.write(bytearray(VERSION))

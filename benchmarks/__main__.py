@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
     backlog,
     decision,
-    drivers,
     large,
     process,
     synchronisation,
     taps,
     wear,
 )
+from benchmarks.drivers import bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from benchmarks.verdicts import Verdict
 
@@ -28,16 +29,21 @@ if TYPE_CHECKING:
 _BACKLOG = 100_000
 
 
-def _measure(directory: Path, sizes: list[int], sync_size: int) -> Iterator[Verdict]:
+def _measure(directory: Path, sizes: list[int]) -> Generator[Verdict]:
+    sync_size = sizes[-1]
     yield from process.measure(directory / "process")
     yield from taps.measure(directory / "taps")
-    yield from drivers.measure(directory / "drivers")
+    yield from bench.measure(directory / "drivers")
     yield from wear.measure(directory / "wear")
     # A tenth of the longest list is enough of a backlog for a quick look.
     yield from backlog.measure(directory / "backlog", min(_BACKLOG, sync_size // 10))
     for size in sizes:
         yield from decision.measure(directory / f"decision-{size}", size)
     yield from synchronisation.measure(directory / "synchronisation", sync_size)
+
+
+def _measure_large(directory: Path, size: int) -> Generator[Verdict]:
+    yield from large.measure(directory / "large", size)
 
 
 def main() -> int:
@@ -53,14 +59,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="rfid-agent-bench-") as name:
         directory = Path(name)
         if options.large:
-            verdicts = large.measure(
-                directory / "large", sizes[-1] if options.quick else large.SIZE
-            )
+            size = sizes[-1] if options.quick else large.SIZE
+            verdicts = _measure_large(directory, size)
         else:
-            verdicts = _measure(directory, sizes, sizes[-1])
-        for verdict in verdicts:
-            print(verdict, flush=True)
-            missed += not verdict.kept
+            verdicts = _measure(directory, sizes)
+        # Closed at once when Ctrl-C comes, for it may have processes running.
+        with closing(verdicts):
+            for verdict in verdicts:
+                print(verdict, flush=True)
+                missed += not verdict.kept
     print(f"{missed} budgets missed" if missed else "every budget was kept")
     return 1 if missed else 0
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.backoff import Backoff
-from drivers.errors import AccessDeniedError, DriverError, UnsupportedDeviceError
+from drivers.errors import DriverError, UnsupportedDeviceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -20,8 +20,6 @@ E = TypeVar("E")
 
 REOPEN = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
 RECOVERED_AFTER_S = 60.0
-# A missing rule or group does not mend itself, but an installer may mend it.
-REOPEN_DENIED_S = 60.0
 
 
 async def supervise(
@@ -36,7 +34,6 @@ async def supervise(
     work here is left alone; the station runs on without it.
     """
     attempt = 0
-    was_denied = False
     loop = asyncio.get_running_loop()
     while True:
         opened_at = loop.time()
@@ -48,19 +45,12 @@ async def supervise(
         except UnsupportedDeviceError as err:
             on_down(str(err))
             return
-        except AccessDeniedError as err:
-            on_down(str(err))
-            # Udev lets us in a moment after a device is there; else only a person can.
-            await asyncio.sleep(REOPEN_DENIED_S if was_denied else REOPEN.delay_s(1))
-            was_denied = True
-            continue
         except DriverError as err:
             reason = str(err)
         except Exception as err:
             _LOGGER.exception("%s: the driver failed in a way it should not", part)
             reason = f"{type(err).__name__} in the driver"
         on_down(reason)
-        was_denied = False
         # A device that opens and fails at once has not recovered.
         attempt = 1 if loop.time() - opened_at > RECOVERED_AFTER_S else attempt + 1
         await asyncio.sleep(REOPEN.delay_s(attempt))

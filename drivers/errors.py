@@ -18,7 +18,7 @@ class DeviceGoneError(DriverError):
 
 
 class AccessDeniedError(DriverError):
-    """Retrying is useless until a rule or group is fixed; the message names it."""
+    """Reopen with back-off: udev, or whoever reads the message, may let us in yet."""
 
 
 class UnsupportedDeviceError(DriverError):

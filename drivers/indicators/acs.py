@@ -17,7 +17,7 @@ from drivers.indicators.acs_scard import EscapingScard
 from drivers.indicators.acs_thread import Lamp, in_daemon_thread
 from drivers.indicators.base import Indicator
 from drivers.indicators.patterns import Patterns
-from drivers.readers.pcsc_scard import list_readers
+from drivers.readers.pcsc_listing import explain_missing, list_readers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -100,9 +100,7 @@ class AcsIndicator(Indicator):
         meant = [name for name in attached if is_meant(name, pattern)]
         yield from map(Finding, meant)
         if not meant:
-            there = ", ".join(attached) or "nothing"
-            problem = f"nothing attached matches {pattern!r}; attached: {there}"
-            yield Finding("LEDs and buzzer", problem)
+            yield Finding("LEDs and buzzer", explain_missing(pattern, attached))
         if self._config.way is not Way.APDU:
             yield Finding("escape commands", find_refusal())
 

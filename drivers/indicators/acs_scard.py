@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from drivers.readers.pcsc_codes import Code, ScardError, error_for
 from drivers.readers.pcsc_scard import CODE_MASK, Scard
+from drivers.readers.pcsc_turns import EXCHANGE_S, TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,17 +41,11 @@ class EscapingScard(Scard):
     ) -> Iterator[Callable[[bytes], bytes]]:
         """Give the call that sends an escape command; the card is not touched."""
         lib = self._library
-        # pcscd counts it among those that share: it locks nobody out.
-        code, handle, _protocol = lib.SCardConnect(
-            context, reader, lib.SCARD_SHARE_DIRECT, 0
-        )
-        if failure := code & CODE_MASK:
-            raise error_for("SCardConnect", failure, opening=True)
 
         def exchange(command: bytes) -> bytes:
-            code, answer = lib.SCardControl(
-                handle, lib.SCARD_CTL_CODE(ESCAPE), list(command)
-            )
+            control = lib.SCARD_CTL_CODE(ESCAPE)
+            with TURNS.take(EXCHANGE_S):
+                code, answer = lib.SCardControl(handle, control, list(command))
             failure = code & CODE_MASK
             if failure in REFUSALS:
                 raise NotEscapedError("SCardControl", failure)
@@ -58,7 +53,6 @@ class EscapingScard(Scard):
                 raise error_for("SCardControl", failure, opening=False)
             return bytes(answer)
 
-        try:
+        # pcscd counts it among those that share: it locks nobody out.
+        with self._connected(context, reader, lib.SCARD_SHARE_DIRECT, 0) as (handle, _):
             yield exchange
-        finally:
-            lib.SCardDisconnect(handle, lib.SCARD_LEAVE_CARD)

@@ -83,8 +83,8 @@ class Lamp:
                 return await asyncio.shield(self._running)
         except TimeoutError as err:
             raise HangingReaderError(
-                f"the reader has not answered for {HANGS_S:g} s; "
-                "take the card away, or unplug the reader and plug it in again"
+                f"the reader has not answered for {HANGS_S:g} s; take the card away, "
+                "else unplug the reader and plug it in again, or restart pcscd"
             ) from err
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.readers.base import Reader, ReaderEvent
-from drivers.readers.pcsc_scard import Scard, list_readers
+from drivers.readers.pcsc_listing import explain_missing, list_readers
+from drivers.readers.pcsc_scard import Scard
 from drivers.readers.pcsc_session import Session, matches
 
 if TYPE_CHECKING:
@@ -71,8 +72,7 @@ class PcscReader(Reader):
         matching = [name for name in attached if matches(name, pattern)]
         if matching:
             return [Finding(name) for name in matching]
-        there = ", ".join(attached) or "nothing"
-        problem = f"nothing attached matches {pattern!r}; attached: {there}"
+        problem = explain_missing(pattern, attached)
         return [Finding("pcscd"), Finding("PC/SC reader", problem)]
 
     def alive_at(self) -> float | None:

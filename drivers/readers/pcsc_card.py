@@ -88,6 +88,8 @@ class Reading:
     ) -> None:
         #: Why there is no uid yet.
         self.obstacle = "the card does not answer"
+        #: How much pcscd had counted when it was read.
+        self.count = 0
         self._scard = scard
         self._reader = reader
         self._done = done
@@ -143,6 +145,7 @@ class Reading:
         ):
             technology = technology_of(card.atr)
             uid = byte_0_first(read_uid(card.transmit), technology)
+            self.count = card.count
         return CardArrived(uid, technology, self._monotonic(), self._reader)
 
 

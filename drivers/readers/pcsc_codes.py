@@ -42,7 +42,10 @@ class Code(IntEnum):
     SCARD_W_SECURITY_VIOLATION = 0x8010006A
 
 
-_NO_PCSCD: Final = "pcscd is not running; start it with: systemctl start pcscd.socket"
+_NO_PCSCD: Final = (
+    "pcscd is not running; start it with: systemctl start pcscd.socket "
+    "(of the package pcscd)"
+)
 _LEFT: Final = "the card left the field"
 
 _MEANING: Final = {
@@ -62,9 +65,20 @@ _MEANING: Final = {
     Code.SCARD_W_REMOVED_CARD: _LEFT,
     Code.SCARD_W_SECURITY_VIOLATION: (
         f"pcscd refuses this user; install {POLKIT_RULE} in /etc/polkit-1/rules.d, "
-        f"which grants {' and '.join(POLKIT_ACTIONS)}, and look for hidepid on /proc"
+        f"which grants {' and '.join(POLKIT_ACTIONS)}, look for hidepid on /proc, and "
+        "whether it fails at its start: systemctl status pcscd"
     ),
 }
+
+
+class HangingPcscdError(TransientDeviceError, TimeoutError):
+    """pcscd is there, and has not answered for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"pcscd has not answered for {seconds:g} s; "
+            "restart it with: systemctl restart pcscd"
+        )
 
 
 class ScardError(TransientDeviceError):

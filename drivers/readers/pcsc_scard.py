@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NewType
 
 from drivers.errors import UnsupportedDeviceError
 from drivers.readers.pcsc_codes import Code, error_for
+from drivers.readers.pcsc_states import count_of
+from drivers.readers.pcsc_turns import EXCHANGE_S, OPENING_S, TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,9 +27,13 @@ CODE_MASK: Final = 0xFFFFFFFF  # pyscard has returned negative codes, too
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A connected card; `atr` is its answer to reset."""
+    """A connected card; `atr` is its answer to reset.
+
+    `count`: how many insertions and removals pcscd had counted at its reader.
+    """
 
     atr: bytes
+    count: int
     _library: ModuleType
     _handle: int
     _protocol: int
@@ -39,7 +45,8 @@ class Card:
             if self._protocol == self._library.SCARD_PROTOCOL_T1
             else self._library.SCARD_PCI_T0
         )
-        code, answer = self._library.SCardTransmit(self._handle, pci, list(apdu))
+        with TURNS.take(EXCHANGE_S):
+            code, answer = self._library.SCardTransmit(self._handle, pci, list(apdu))
         _check("SCardTransmit", code)
         return bytes(answer)
 
@@ -79,7 +86,8 @@ class Scard:
 
     def release(self, context: Context) -> None:
         """Give a context back, usable or not."""
-        self._library.SCardReleaseContext(context)
+        with TURNS.take(OPENING_S):
+            self._library.SCardReleaseContext(context)
 
     @contextmanager
     def context(self) -> Iterator[Context]:
@@ -121,26 +129,30 @@ class Scard:
     def card(self, context: Context, reader: str) -> Iterator[Card]:
         """Share the card on `reader`, and leave it as it is."""
         lib = self._library
-        code, handle, protocol = lib.SCardConnect(
-            context,
-            reader,
-            lib.SCARD_SHARE_SHARED,
-            lib.SCARD_PROTOCOL_T0 | lib.SCARD_PROTOCOL_T1,
-        )
+        protocols = lib.SCARD_PROTOCOL_T0 | lib.SCARD_PROTOCOL_T1
+        with self._connected(context, reader, lib.SCARD_SHARE_SHARED, protocols) as (
+            handle,
+            protocol,
+        ):
+            with TURNS.take(EXCHANGE_S):
+                code, _reader, state, _protocol, atr = lib.SCardStatus(handle)
+            _check("SCardStatus", code)
+            yield Card(bytes(atr), count_of(state), lib, handle, protocol)
+
+    @contextmanager
+    def _connected(
+        self, context: Context, reader: str, share: int, protocols: int
+    ) -> Iterator[tuple[int, int]]:
+        """Hold a handle; gives the protocol that was agreed on, too."""
+        lib = self._library
+        with TURNS.take(OPENING_S):
+            code, handle, protocol = lib.SCardConnect(context, reader, share, protocols)
         _check("SCardConnect", code, opening=True)
         try:
-            code, _reader, _state, _protocol, atr = lib.SCardStatus(handle)
-            _check("SCardStatus", code)
-            yield Card(bytes(atr), lib, handle, protocol)
+            yield handle, protocol
         finally:
-            lib.SCardDisconnect(handle, lib.SCARD_LEAVE_CARD)
-
-
-def list_readers() -> list[str]:
-    """Name the PC/SC readers attached now; a DriverError says what to do. Blocks."""
-    scard = Scard.load()
-    with scard.context() as context:
-        return scard.list_readers(context)
+            with TURNS.take(OPENING_S):
+                lib.SCardDisconnect(handle, lib.SCARD_LEAVE_CARD)
 
 
 def _check(call: str, code: int, *, opening: bool = False) -> None:

@@ -21,9 +21,11 @@ from drivers.readers.base import (
     ReaderUp,
 )
 from drivers.readers.pcsc_card import Outcome, Reading
-from drivers.readers.pcsc_slot import Slot
-from drivers.readers.pcsc_states import Edge
+from drivers.readers.pcsc_codes import HangingPcscdError
+from drivers.readers.pcsc_field import Field
+from drivers.readers.pcsc_states import Edge, is_later
 from drivers.readers.pcsc_watcher import (
+    WAIT_S,
     Edges,
     Ended,
     Failed,
@@ -46,38 +48,9 @@ QUEUE_SIZE: Final = 64  # Events that wait to be taken; more, and nobody takes t
 DOUBT_S: Final = 2.0
 MAX_STUCK: Final = 4  # Threads that a hanging reader may block
 CLOSE_S: Final = 1.0  # For the watcher to end; longer, and pcscd itself hangs
-
-
-class _Field:
-    """A slot, with the reading and the deadline that run for it."""
-
-    def __init__(self, name: str) -> None:
-        self.slot = Slot(name)
-        self.reading: Reading | None = None
-        self.deadline: asyncio.TimerHandle | None = None
-        #: The card was there, as far as we know, before we were.
-        self.lying = False
-        self._begun: list[Reading] = []
-
-    @property
-    def hangs(self) -> bool:
-        """Whether readings of cards that left long ago are still stuck."""
-        self._begun = [reading for reading in self._begun if reading.runs]
-        return len(self._begun) >= MAX_STUCK
-
-    def begin(self, reading: Reading, deadline: asyncio.TimerHandle) -> None:
-        """Run a reading until the deadline."""
-        self.reading, self.deadline = reading, deadline
-        self._begun.append(reading)
-        reading.start()
-
-    def rest(self) -> None:
-        """Let nothing run."""
-        if self.reading:
-            self.reading.cancel()
-        if self.deadline:
-            self.deadline.cancel()
-        self.reading = self.deadline = None
+# Between two heartbeats of the watcher; longer, and pcscd hangs.
+SILENT_S: Final = 2 * WAIT_S
+LOOK_S: Final = 5.0  # Between two looks at its heartbeat
 
 
 class Session:
@@ -97,14 +70,16 @@ class Session:
         self._loop = asyncio.get_running_loop()
         # One place more: for the failure that says that it is full.
         self._queue = asyncio.Queue[ReaderEvent | Exception](QUEUE_SIZE + 1)
-        self._fields: dict[str, _Field] = {}
+        self._fields: dict[str, Field] = {}
         #: When each reader was first looked at, in monotonic seconds. One that was
         #: away and is back is no new one: its slot knows what it held.
         self._since = defaultdict[str, float](monotonic)
         self._standing: ReaderUp | ReaderDown | None = None
+        self._hangs = False
         self._watcher_ended = asyncio.Event()
         self.watcher = Watcher(scard, self._matches, self._report, monotonic)
         self.watcher.start()
+        self._looking = self._loop.call_later(LOOK_S, self._look_at_watcher)
 
     async def next_event(self) -> ReaderEvent:
         """Wait for an event; raise what ended the session."""
@@ -116,6 +91,7 @@ class Session:
     async def close(self) -> None:
         """End the threads; one that hangs in a call is left behind."""
         self.watcher.stop()
+        self._looking.cancel()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
@@ -132,9 +108,8 @@ class Session:
             case ServiceDown(reason):
                 self._lose(list(self._fields))
                 self._stand(ReaderDown(reason))
-            case Edges(reader, edges):
-                for edge in edges:
-                    self._on_edge(reader, edge)
+            case Edges():
+                self._on_edges(report)
             case Failed(error):
                 self._put(error)
             case Ended():
@@ -148,12 +123,21 @@ class Session:
         if ours:
             self._stand(ReaderUp(", ".join(ours)))
         else:
-            others = ", ".join(attached) or "none"
+            others = ", ".join(attached) or "nothing"
             self._stand(
                 ReaderDown(
                     f"no PC/SC reader matches {self._pattern!r}; attached: {others}"
                 )
             )
+
+    def _on_edges(self, news: Edges) -> None:
+        field = self._fields.get(news.reader)
+        if field and field.is_old(news):
+            return
+        for edge in news.edges:
+            self._on_edge(news.reader, edge)
+        if field := self._fields.get(news.reader):
+            field.count, field.read_at = news.count, None
 
     def _on_edge(self, reader: str, edge: Edge) -> None:
         match edge:
@@ -167,30 +151,31 @@ class Session:
                 self._since[reader] = -inf  # The next one has certainly come.
                 self._start_reading(field)
 
-    def _field(self, reader: str) -> _Field:
-        return self._fields.setdefault(reader, _Field(reader))
+    def _field(self, reader: str) -> Field:
+        return self._fields.setdefault(reader, Field(reader))
 
     def _lose(self, readers: list[str]) -> None:
         for reader in readers:
             if field := self._fields.pop(reader, None):
                 field.rest()
+                field.read_at = None
                 field.slot.lost()
-                if field.slot.in_doubt:
+                if field.slot.in_doubt or field.running:
                     self._fields[reader] = field
 
-    def _empty(self, field: _Field) -> None:
+    def _empty(self, field: Field) -> None:
         field.rest()
         self._put(*field.slot.emptied(self._monotonic()))
         if field.slot.in_doubt:
             field.deadline = self._loop.call_later(DOUBT_S, self._end_doubt, field)
 
-    def _end_doubt(self, field: _Field) -> None:
+    def _end_doubt(self, field: Field) -> None:
         self._put(*field.slot.still_empty(self._monotonic()))
 
-    def _start_reading(self, field: _Field) -> None:
+    def _start_reading(self, field: Field) -> None:
         field.rest()
         field.slot.inserted()
-        if field.hangs:
+        if field.running >= MAX_STUCK:
             hangs = "the reader hangs; unplug it and plug it in again"
             unread = CardUnreadable(hangs, self._monotonic(), field.slot.name)
             self._put(*field.slot.read(unread))
@@ -204,20 +189,33 @@ class Session:
         deadline = self._loop.call_later(timeout_s, self._give_up, field, reading)
         field.begin(reading, deadline)
 
-    def _on_outcome(self, field: _Field, reading: Reading, outcome: Outcome) -> None:
+    def _on_outcome(self, field: Field, reading: Reading, outcome: Outcome) -> None:
         if field.reading is not reading:
             return  # The card left, or was given up, meanwhile
         field.rest()
         if isinstance(outcome, CardArrived):
             outcome = replace(outcome, lying=field.lying)
+            if is_later(reading.count, field.count):
+                field.read_at = reading.count
         if isinstance(outcome, Exception):
             self._put(outcome)
         else:
             self._put(*field.slot.read(outcome))
 
-    def _give_up(self, field: _Field, reading: Reading) -> None:
+    def _give_up(self, field: Field, reading: Reading) -> None:
         event = CardUnreadable(reading.obstacle, self._monotonic(), field.slot.name)
         self._on_outcome(field, reading, event)
+
+    def _look_at_watcher(self) -> None:
+        """Tell that pcscd hangs, and when it does not any more, how things stand."""
+        hangs = self._monotonic() - self.watcher.heartbeat > SILENT_S
+        if hangs is not self._hangs:
+            self._hangs = hangs
+            if hangs:
+                self._put(ReaderDown(str(HangingPcscdError(SILENT_S))))
+            elif self._standing:
+                self._put(self._standing)
+        self._looking = self._loop.call_later(LOOK_S, self._look_at_watcher)
 
     def _stand(self, event: ReaderUp | ReaderDown) -> None:
         before, self._standing = self._standing, event

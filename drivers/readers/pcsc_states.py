@@ -35,16 +35,32 @@ def edges(previous: int | None, state: int) -> tuple[Edge, ...]:
     lies = Edge.INSERTED if state & PRESENT else Edge.EMPTIED
     if previous is None or not _looked(previous):
         return (Edge.LOST, lies)
-    passed = ((state >> COUNTER_SHIFT) - (previous >> COUNTER_SHIFT)) % COUNTER_RANGE
-    if passed >= COUNTER_RANGE // 2:
-        return (Edge.LOST, lies)  # Only a new reader counts from the beginning
-    if (previous ^ state) & PRESENT:
+    passed = (count_of(state) - count_of(previous)) % COUNTER_RANGE
+    flipped = bool((previous ^ state) & PRESENT)
+    # Only a new reader counts from the beginning.
+    counts_anew = passed >= COUNTER_RANGE // 2
+    # Cards come and go by turns. But pcscd first shows what happened and then counts
+    # it, so who asks in between learns of one tap by two words; read the card again.
+    counts_late = not flipped and passed % 2 == 1
+    if counts_anew or counts_late:
+        return (Edge.LOST, lies)
+    if flipped:
         return (lies,)
     if not passed:
         return ()
     # As it was, but not all the time: a swap, or a tap too short to be read.
     between = Edge.EMPTIED if state & PRESENT else Edge.INSERTED
     return (between, lies)
+
+
+def count_of(state: int) -> int:
+    """How many insertions and removals pcscd had counted; it begins again after all."""
+    return (state >> COUNTER_SHIFT) % COUNTER_RANGE
+
+
+def is_later(count: int, than: int) -> bool:
+    """Whether more was counted; a reader that is back counts from the beginning."""
+    return 0 < (count - than) % COUNTER_RANGE < COUNTER_RANGE // 2
 
 
 def settled(state: int) -> int:

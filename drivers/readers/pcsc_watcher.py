@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.errors import AccessDeniedError
 from drivers.readers.pcsc_codes import Code, ScardError, explain
-from drivers.readers.pcsc_states import Edge, edges, settled
+from drivers.readers.pcsc_states import Edge, count_of, edges, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,10 +45,11 @@ class ServiceDown:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """What happened at one reader, in order."""
+    """What happened at one reader, in order, up to this count of pcscd."""
 
     reader: str
     edges: tuple[Edge, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Watcher:
                 continue
             for name, state in states.items():
                 if name != PNP and (news := edges(known.get(name), state)):
-                    self._report(Edges(name, news))
+                    self._report(Edges(name, news, count_of(state)))
                 known[name] = settled(state)
             if not all(known.get(name) for name in names if name != PNP):
                 # pcscd has not looked at a reader yet, and answers a word of 0 at once.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SOCKET: Final = Path("/run/pcscd/pcscd.comm")  # Fixed when pcscd is built
 DRIVERS: Final = Path("/usr/lib/pcsc/drivers/serial")
 DEADLINE_S: Final = 5.0
+#: vpcd goes on without its reader then, whose cards find nobody to connect to.
+NO_PORT: Final = "Could not initialize connection to virtual ICC"
 
 READER_CONF: Final = """\
 FRIENDLYNAME "{name}"
@@ -67,6 +69,7 @@ class Pcscd:
         ]
         self._log = directory / "pcscd.log"
         self._config = directory / "reader.conf.d"
+        self._no_readers = directory / "no-readers.conf.d"
         self._process: subprocess.Popen[bytes] | None = None
         self._configure(directory, pairs)
 
@@ -82,14 +85,16 @@ class Pcscd:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start it, and return when it serves clients."""
+    def start(self, *, plugged: bool = True) -> None:
+        """Start it, with or without its readers; return when it serves clients."""
+        config = self._config if plugged else self._no_readers
         SOCKET.parent.mkdir(exist_ok=True)
         if _answers():
             raise RuntimeError("another pcscd is running")
+        said_before = len(self._said())
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["pcscd", "--foreground", "-c", str(self._config), *_no_polkit()],
+                ["pcscd", "--foreground", "-c", str(config), *_no_polkit()],
                 stdout=log,
                 stderr=log,
             )
@@ -97,8 +102,11 @@ class Pcscd:
         while not _answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"pcscd does not start:\n{self._log.read_text()}")
+                raise RuntimeError(f"pcscd does not start:\n{self._said()}")
             time.sleep(0.002)
+        if NO_PORT in (said := self._said()[said_before:]):
+            self.kill()
+            raise RuntimeError(f"somebody has a port of vpcd:\n{said}")
 
     def stop(self) -> None:
         """Let it end in order (SIGTERM); harmless when it does not run."""
@@ -107,6 +115,16 @@ class Pcscd:
     def kill(self) -> None:
         """End it at once (SIGKILL), which leaves its socket behind."""
         self._end(signal.SIGKILL)
+
+    def unplug(self) -> None:
+        """Take all readers away; vpcd knows no other way than a restart."""
+        self.stop()
+        self.start(plugged=False)
+
+    def plug(self) -> None:
+        """Bring the readers back."""
+        self.stop()
+        self.start()
 
     def pause(self) -> None:
         """Make it hang (SIGSTOP)."""
@@ -117,6 +135,9 @@ class Pcscd:
         """Let it go on."""
         if self._process:
             self._process.send_signal(signal.SIGCONT)
+
+    def _said(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
 
     def _end(self, how: signal.Signals) -> None:
         if self._process:
@@ -131,6 +152,7 @@ class Pcscd:
 
     def _configure(self, directory: Path, pairs: int) -> None:
         self._config.mkdir(parents=True)
+        self._no_readers.mkdir()
         driver = _driver()
         if not driver:
             raise RuntimeError("vpcd is not installed")

@@ -29,7 +29,8 @@ ISO15693: Final = bytes.fromhex("3B8F8001804F0CA0000003060B00140000000077")
 DESFIRE: Final = bytes.fromhex("3B8180018080")
 GARBAGE: Final = bytes.fromhex("FFFFFFFF")
 
-GET_ATR: Final = b"\x04"
+POWER_ON: Final = b"\x01"
+GET_ATR: Final = b"\x04"  # Also asked for to know whether the card is there
 GET_UID: Final = bytes.fromhex("FFCA0000")  # And Le
 
 OK: Final = bytes.fromhex("9000")

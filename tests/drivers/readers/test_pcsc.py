@@ -72,6 +72,12 @@ LOST, EMPTIED, INSERTED = Edge.LOST, Edge.EMPTIED, Edge.INSERTED
         # A swap, and a tap too short to be seen
         (0x0001_0020, 0x0003_0022, (EMPTIED, INSERTED)),
         (0x0002_0010, 0x0004_0012, (INSERTED, EMPTIED)),
+        # pcscd shows what happened, and counts it a moment later
+        (0x0004_0010, 0x0004_0022, (INSERTED,)),
+        (0x0004_0020, 0x0005_0022, (LOST, INSERTED)),
+        (0x0005_0020, 0x0005_0012, (EMPTIED,)),
+        (0x0005_0010, 0x0006_0012, (LOST, EMPTIED)),
+        (0xFFFF_0010, 0x0000_0012, (LOST, EMPTIED)),
         # The reader goes, and comes back counting from the beginning
         (0x0006_0010, 0x0000_000E, (LOST,)),
         (0x0000_000C, 0x0001_0022, (LOST, INSERTED)),

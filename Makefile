@@ -8,8 +8,8 @@ ARGS ?=
 BIN = $(shell scripts/venv-dir $(PYTHON))/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-test test torture lint types bench bench-large install
-.PHONY: lock clean
+.PHONY: help demo setup setup-test setup-guest test torture test-guest lint types
+.PHONY: bench bench-large install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,11 +23,17 @@ test: lint types ## set up, then check and test everything
 torture: setup-test ## kill the daemon thousands of times; TORTURE=100 goes on for hours
 	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture tests/simulation $(ARGS)
 
+test-guest: setup-guest ## drive keyboards and GPIO lines of a real kernel, in a virtual machine
+	@$(BIN)/python -m tests.guest $(ARGS)
+
 setup: ## install what running needs
 	@scripts/setup run
 
 setup-test: # install what testing needs
 	@scripts/setup test
+
+setup-guest: # install what testing in a virtual machine needs
+	@scripts/setup guest
 
 lint: setup-test ## check style and format
 	$(BIN)/ruff check

@@ -99,12 +99,16 @@ class Lines(ABC):
         """Name the descriptor that is readable when there are edges to read."""
 
     @abstractmethod
+    def settles_in_s(self) -> float | None:
+        """Say when to read edges although none is readable: an input is settling."""
+
+    @abstractmethod
     def set(self, name: str, *, active: bool) -> None:
         """Switch an output."""
 
     @abstractmethod
     def is_active(self, name: str) -> bool:
-        """Look at an input."""
+        """Look at an input, or at what an output is switched to."""
 
     @abstractmethod
     def read_edges(self) -> list[Edge]:

@@ -19,11 +19,9 @@ from drivers.readers.wedge_device import GrabbedKeyboard, InputDevice, load_evde
 from drivers.readers.wedge_keys import Garbled, KeyDecoder, Typed
 from drivers.readers.wedge_number import MAX_BYTES, Number, NumberFormat
 from drivers.readers.wedge_place import (
-    DEVICE_PATTERN,
     EXPECTED,
     NODES,
     SYSFS,
-    Place,
     find_node,
     parse_place,
 )
@@ -44,13 +42,17 @@ class WedgeConfig:
     within so long is the same card, still held.
     """
 
-    device: Annotated[str, Meta(pattern=DEVICE_PATTERN, description=EXPECTED)]
+    device: Annotated[str, Meta(description=EXPECTED)]
     usb_port: str = ""
     number: NumberFormat = NumberFormat.HEX
     bytes: Annotated[
         int, Meta(ge=0, le=MAX_BYTES, description=f"a length, up to {MAX_BYTES}")
     ] = 0
     held_for: timedelta = timedelta(seconds=2)
+
+    def __post_init__(self) -> None:
+        parse_place(self.device, self.usb_port)
+        Number(self.number, self.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,20 @@ class WedgeReader(Reader):
         monotonic: Callable[[], float] = time.monotonic,
         surroundings: Surroundings = LINUX,
     ) -> None:
-        self._config = config
+        self._place = parse_place(config.device, config.usb_port)
+        self._number = Number(config.number, config.bytes)
         self._monotonic = monotonic
         self._around = surroundings
         self._presence = Presence(config.held_for.total_seconds())
 
     async def events(self) -> AsyncGenerator[ReaderEvent]:
         """Yield events; when to expect a CardLeft after a failure: see presence."""
-        place, number = self._parse()
         open_device = await asyncio.to_thread(self._around.load)
-        path, product = self._find(place)
+        path, product = self._find()
         with GrabbedKeyboard(path, product, open_device) as keyboard:
-            decoder = KeyDecoder(number.parse)
-            self._presence.connected(self._monotonic())
+            opened_at = self._monotonic()
+            decoder = KeyDecoder(self._number.parse, opened_at)
+            self._presence.connected(opened_at)
             yield ReaderUp(f"{keyboard.name} at {path}")
             while True:
                 keys = await keyboard.read(self._silence_s())
@@ -106,20 +109,15 @@ class WedgeReader(Reader):
     def check(self) -> Iterable[Finding]:
         """Look for the keyboard, and whether it may be opened; nothing is."""
         try:
-            place, _ = self._parse()
             self._around.load()
-            path, _ = self._find(place)
+            path, _ = self._find()
         except DriverError as err:
-            return [Finding(f"keyboard {self._config.device}", str(err))]
+            return [Finding(f"keyboard {self._place}", str(err))]
         return [check_device(path)]
 
-    def _parse(self) -> tuple[Place, Number]:
-        config = self._config
-        place = parse_place(config.device, config.usb_port)
-        return place, Number(config.number, config.bytes)
-
-    def _find(self, place: Place) -> tuple[Path, tuple[int, int] | None]:
-        return find_node(place, sysfs=self._around.sysfs, nodes=self._around.nodes)
+    def _find(self) -> tuple[Path, tuple[int, int] | None]:
+        around = self._around
+        return find_node(self._place, sysfs=around.sysfs, nodes=around.nodes)
 
     def _silence_s(self) -> float | None:
         leaves_at = self._presence.leaves_at()

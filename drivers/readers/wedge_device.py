@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import os
-import pwd
 import struct
 import time
 from contextlib import suppress
@@ -19,6 +17,8 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
+from drivers.findings import user_name
+from drivers.fresh_nodes import is_fresh
 from drivers.readers.wedge_keys import KeyEvent
 
 if TYPE_CHECKING:
@@ -222,12 +222,16 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 
 def _opening_error(path: Path, err: OSError) -> DriverError:
+    if err.errno in _DENIED and is_fresh(path):
+        return TransientDeviceError(
+            f"cannot open {path}: {err.strerror}; it was just plugged in, and udev may "
+            "not be done with it"
+        )
     if err.errno in _DENIED:
-        user = pwd.getpwuid(os.geteuid()).pw_name
         return AccessDeniedError(
             f"cannot open {path}: {err.strerror}; let us in with a line for this "
             "reader in 60-rfid-agent.rules, or, to all keyboards, with: usermod -aG "
-            f"input {user}; the service needs DeviceAllow=char-13 rw besides"
+            f"input {user_name()}; the service needs DeviceAllow=char-13 rw besides"
         )
     if err.errno in _GONE:
         return DeviceGoneError(f"{path} is not there: {err.strerror}")

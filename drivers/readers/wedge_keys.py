@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from drivers.errors import FrameError
+from drivers.readers.formats.framing import FORGET_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,14 +89,17 @@ class KeyDecoder:
     """Puts keys together; `parse` reads what was typed, or raises FrameError.
 
     A number of which a key is wrong, missing or too many is garbled as a whole: what is
-    left of it could be another card's. What was not ended is forgotten after PAUSE_S.
+    left of it could be another card's. So is one with a pause of over PAUSE_S in it,
+    and one that may have begun before `opened_at`. What is not gone on with for
+    FORGET_S is forgotten.
     """
 
-    def __init__(self, parse: Callable[[str], bytes]) -> None:
+    def __init__(self, parse: Callable[[str], bytes], opened_at: float) -> None:
         self._parse = parse
         self._typed = ""
-        self._spoiled = ""
-        self._last_at = 0.0
+        self._spoiled = "its beginning may be missing"
+        self._begun = False
+        self._last_at = opened_at
 
     def feed(self, event: KeyEvent) -> Typed | Garbled | None:
         """Take the next event; return what it ends, if it ends anything."""
@@ -113,29 +117,36 @@ class KeyDecoder:
         elif len(self._typed) == MAX_CHARACTERS:
             self._spoil(f"expected at most {MAX_CHARACTERS} keys, got more")
         else:
+            self._begun = True
             self._typed += character
         return None
 
     def _continue(self, at: float) -> None:
-        if at - self._last_at > PAUSE_S:
-            self._take()
+        pause_s = at - self._last_at
         self._last_at = at
+        if pause_s <= PAUSE_S:
+            return
+        if self._begun and pause_s <= FORGET_S:
+            self._spoil("its keys came with a pause in between")
+        else:
+            self._clear()
 
     def _spoil(self, reason: str) -> None:
+        self._begun = True
         self._spoiled = self._spoiled or reason
 
     def _end(self, at: float) -> Typed | Garbled | None:
-        typed, spoiled = self._take()
+        typed, spoiled, begun = self._typed, self._spoiled, self._begun
+        self._clear()
+        if not begun:
+            return None  # Some readers end with two keys
         if spoiled:
             return Garbled(spoiled, at)
-        if not typed:
-            return None  # Some readers end with two keys
         try:
             return Typed(self._parse(typed), at)
         except FrameError as err:
             return Garbled(str(err), at)
 
-    def _take(self) -> tuple[str, str]:
-        taken = self._typed, self._spoiled
+    def _clear(self) -> None:
         self._typed = self._spoiled = ""
-        return taken
+        self._begun = False

@@ -7,7 +7,7 @@ from enum import StrEnum
 from string import digits, hexdigits
 from typing import Final
 
-from drivers.errors import FrameError, UnsupportedDeviceError
+from drivers.errors import FrameError
 
 MIN_BYTES: Final = 3  # What is left of a card behind a Wiegand 26 line
 MAX_BYTES: Final = 10  # ISO/IEC 14443-3, triple size
@@ -24,19 +24,22 @@ class NumberFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """How a number is written; `length` is its bytes, 0 in hex for what was typed."""
+    """How a number is written; `length` is its bytes, 0 in hex for what was typed.
+
+    ValueError if that cannot be.
+    """
 
     format: NumberFormat
     length: int = 0
 
     def __post_init__(self) -> None:
         if not self.length and self.format is NumberFormat.DECIMAL:
-            raise UnsupportedDeviceError(
+            raise ValueError(
                 'bytes: number = "decimal" needs it, for example bytes = 4; '
                 "digits alone do not tell how many zeros are in front"
             )
         if self.length and not MIN_BYTES <= self.length <= MAX_BYTES:
-            raise UnsupportedDeviceError(
+            raise ValueError(
                 f"bytes: expected {MIN_BYTES} to {MAX_BYTES}, got {self.length}"
             )
 

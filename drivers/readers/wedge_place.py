@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from drivers.errors import (
-    DeviceGoneError,
-    TransientDeviceError,
-    UnsupportedDeviceError,
-)
+from drivers.errors import DeviceGoneError, TransientDeviceError
 
 SYSFS: Final = Path("/sys/class/input")
 NODES: Final = Path("/dev/input")
 
-DEVICE_PATTERN: Final = (
-    r"^([0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}|/dev/input/by-id/[^/\x00]+-event-[^/\x00]+)\Z"
-)
 EXPECTED: Final = (
     'vendor and product like "ffff:0035", or a path like '
     '"/dev/input/by-id/usb-...-event-kbd"'
 )
 
+_DEVICE: Final = re.compile(
+    r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}|/dev/input/by-id/[^/\x00]+-event-[^/\x00]+"
+)
 _EVENT: Final = re.compile(r"event\d+", re.ASCII)
 _KEY_1: Final = 1 << 2  # Its bit among the keys that a device says it has
 
@@ -64,19 +60,22 @@ class ById:
 
     name: str
 
+    def __str__(self) -> str:
+        return self.name
+
 
 Place = Product | ById
 
 
 def parse_place(device: str, usb_port: str = "") -> Place:
-    """Parse what is configured; UnsupportedDeviceError says what is expected."""
-    if not re.match(DEVICE_PATTERN, device):
-        raise UnsupportedDeviceError(f"device: expected {EXPECTED}, got {device!r}")
+    """Parse what is configured; ValueError says what is expected."""
+    if not _DEVICE.fullmatch(device):
+        raise ValueError(f"device: expected {EXPECTED}, got {device!r}")
     if not device.startswith("/"):
         vendor_id, product_id = (int(part, 16) for part in device.split(":"))
         return Product((vendor_id, product_id), usb_port)
     if usb_port:
-        raise UnsupportedDeviceError(
+        raise ValueError(
             "usb_port: goes with a device like ffff:0035; a path needs none"
         )
     return ById(device.rpartition("/")[2])

@@ -28,7 +28,11 @@ class FakeChip:
         self.opened: list[tuple[str, dict[str, OutputLine | InputLine]]] = []
         #: Raised by everything, until it is taken away.
         self.failure: DriverError | None = None
+        #: Raised by switching alone.
+        self.disobeys: DriverError | None = None
         self.lines: FakeLines | None = None
+        #: When an input will have settled, in seconds from now.
+        self.settles_in_s: float | None = None
 
     def open(self, chip: str, lines: Mapping[str, OutputLine | InputLine]) -> FakeLines:
         """Take the lines, as drivers.gpio.open_lines does."""
@@ -90,16 +94,23 @@ class FakeLines(Lines):
         """Name the descriptor."""
         return self._fd
 
+    def settles_in_s(self) -> float | None:
+        """Say what the chip says."""
+        return self._chip.settles_in_s
+
     def set(self, name: str, *, active: bool) -> None:
         """Switch an output."""
         self._check()
         assert isinstance(self._lines[name], OutputLine)
+        if self._chip.disobeys is not None:
+            raise self._chip.disobeys
         self._chip.switch(name, active=active)
 
     def is_active(self, name: str) -> bool:
-        """Look at an input."""
+        """Look at a line."""
         self._check()
-        assert isinstance(self._lines[name], InputLine)
+        if isinstance(self._lines[name], OutputLine):
+            return self._chip.outputs[name]
         return self._chip.levels.get(name, False)
 
     def read_edges(self) -> list[Edge]:
@@ -123,6 +134,10 @@ class FakeLines(Lines):
         self._numbers[name] += 1
         self._edges.append(Edge(name, active, self._numbers[name]))
         self.wake()
+
+    def settle(self, name: str, *, active: bool) -> None:
+        """Have an input change that does not make the descriptor readable."""
+        self._chip.levels[name] = active
 
     def lose(self, name: str, edges: int) -> None:
         """Count edges that are never read."""

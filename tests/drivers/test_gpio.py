@@ -6,14 +6,14 @@ import errno
 import sys
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import gpiod
 import pytest
 from gpiod.line import Bias, Direction, Value
 from gpiod.line import Edge as LineEdge
 
-from drivers import gpiod_lines
+from drivers import gpiod_chips, gpiod_lines
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -30,6 +30,7 @@ from drivers.gpio import (
     check_lines,
     open_lines,
 )
+from tests.drivers.gpio_stubs import StubChip, stub_chips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,120 +39,10 @@ RELAY = {"relay": OutputLine(line="RELAY")}
 EVENT = gpiod.EdgeEvent.Type
 
 
-class StubRequest:
-    """A request that remembers what it is told."""
-
-    def __init__(self, offsets: list[int]) -> None:
-        self.offsets = offsets
-        self.fd = 99
-        self.values: dict[int, Value] = {}
-        self.events: list[list[Any]] = []
-        self.failure: OSError | None = None
-        self.released = False
-
-    def set_value(self, line: int, value: Value) -> None:
-        """Set a line."""
-        if self.failure is not None:
-            raise self.failure
-        self.values[line] = value
-
-    def get_value(self, line: int) -> Value:
-        """Get a line."""
-        if self.failure is not None:
-            raise self.failure
-        return self.values.get(line, Value.INACTIVE)
-
-    def wait_edge_events(self, timeout: float) -> bool:
-        """Say whether there are events."""
-        assert timeout == 0
-        if self.failure is not None:
-            raise self.failure
-        return bool(self.events)
-
-    def read_edge_events(self) -> list[Any]:
-        """Read events; without any the real one would wait."""
-        assert self.events
-        return self.events.pop(0)
-
-    def release(self) -> None:
-        """Give the lines back."""
-        self.released = True
-
-
-class StubChip:
-    """A chip with three lines, of which the library has never heard."""
-
-    def __init__(self, label: str, failure: OSError | None = None) -> None:
-        self.label = label
-        self.failure = failure
-        self.requested: dict[int, gpiod.LineSettings] = {}
-        self.used_by = ""
-        self.request = StubRequest([])
-        self.is_open = False
-        self.closed = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the chip."""
-        self.is_open = False
-        self.closed += 1
-
-    def get_info(self) -> SimpleNamespace:
-        """Say who it is."""
-        return SimpleNamespace(label=self.label, name="gpiochip7", num_lines=3)
-
-    def line_offset_from_id(self, line: str | int) -> int:
-        """Find a line as the library does."""
-        if isinstance(line, int):
-            if line > 2:
-                raise ValueError("line offset of out range")
-            return line
-        if line not in ("RELAY", "PLUG", "METER"):
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-        return ("RELAY", "PLUG", "METER").index(line)
-
-    def get_line_info(self, offset: int) -> SimpleNamespace:
-        """Say who uses a line."""
-        assert offset <= 2
-        return SimpleNamespace(used=bool(self.used_by), consumer=self.used_by)
-
-    def request_lines(
-        self, config: dict[int, gpiod.LineSettings], consumer: str
-    ) -> StubRequest:
-        """Hand lines out."""
-        if self.failure is not None:
-            raise self.failure
-        assert consumer == "rfid-agent"
-        self.requested = config
-        self.request = StubRequest(list(config))
-        return self.request
-
-
 @pytest.fixture
 def chips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, StubChip]:
     """Give a folder of devices with two chips, and the second name of one."""
-    found: dict[str, StubChip] = {}
-    for name, label in (("gpiochip0", "expander"), ("gpiochip7", "pinctrl")):
-        (tmp_path / name).touch()
-        found[label] = StubChip(label)
-    (tmp_path / "gpiochip4").symlink_to(tmp_path / "gpiochip7")
-    by_path = {
-        str(tmp_path / "gpiochip0"): found["expander"],
-        str(tmp_path / "gpiochip7"): found["pinctrl"],
-    }
-
-    def open_chip(path: str) -> StubChip:
-        by_path[path].is_open = True
-        return by_path[path]
-
-    monkeypatch.setattr(gpiod_lines, "_DEVICES", str(tmp_path))
-    monkeypatch.setattr(gpiod, "Chip", open_chip)
-    return found
+    return stub_chips(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -169,16 +60,31 @@ def test_a_chip_that_is_none(chip: str, error: type[DriverError], text: str) -> 
         open_lines(chip, RELAY)
 
 
-def test_no_access_to_a_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be opened may be the chip that is wanted, and the group is named."""
+@pytest.mark.parametrize(
+    ("is_new", "error", "says"),
+    [
+        (False, AccessDeniedError, "group gpio"),
+        (True, TransientDeviceError, "udev may not be done with it"),
+    ],
+)
+def test_no_access_to_a_chip(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_new: bool,
+    error: type[DriverError],
+    says: str,
+) -> None:
+    """It may be the one that is wanted; the group is named, unless it is just new."""
     (tmp_path / "gpiochip0").touch()
 
     def refuse(path: str) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", path)
 
-    monkeypatch.setattr(gpiod_lines, "_DEVICES", str(tmp_path))
+    monkeypatch.setattr(gpiod_chips, "_DEVICES", str(tmp_path))
     monkeypatch.setattr(gpiod, "Chip", refuse)
-    with pytest.raises(AccessDeniedError, match="group gpio"):
+    monkeypatch.setattr(gpiod_chips, "is_fresh", lambda _: is_new)
+    with pytest.raises(error, match=says):
         open_lines("pinctrl", RELAY)
 
 
@@ -190,6 +96,27 @@ def test_a_chip_is_found_by_its_label(chips: dict[str, StubChip]) -> None:
     assert list(chips["pinctrl"].requested) == [0]
     assert not chips["expander"].requested
     assert not any(chip.is_open for chip in chips.values())
+
+
+def test_two_chips_of_one_label_are_not_guessed_at(chips: dict[str, StubChip]) -> None:
+    """Which comes first may change with every start: relays are no lottery."""
+    chips["expander"].label = "pinctrl"
+    with pytest.raises(TransientDeviceError, match=r"gpiochip0 and .*gpiochip7"):
+        open_lines("pinctrl", RELAY)
+    assert not any(chip.is_open or chip.requested for chip in chips.values())
+
+
+def test_a_chip_that_goes_while_its_lines_are_looked_for(
+    chips: dict[str, StubChip],
+) -> None:
+    """It is gone, which is no mistake of the configuration."""
+    chip = chips["pinctrl"]
+    with gpiod_chips.find_chip("pinctrl") as found:
+        chip.is_gone = True
+        for line in ("RELAY", "NOBODY"):
+            with pytest.raises(DeviceGoneError):
+                gpiod_chips.offset_of(found, "pinctrl", line)
+    assert not chip.is_open
 
 
 def test_outputs_begin_inactive() -> None:
@@ -251,6 +178,7 @@ def test_a_noisy_line_does_not_keep_the_loop(chips: dict[str, StubChip]) -> None
         (errno.EPERM, AccessDeniedError),
         (errno.EACCES, AccessDeniedError),
         (errno.ENODEV, DeviceGoneError),
+        (errno.ENXIO, UnsupportedDeviceError),
         (errno.EINVAL, UnsupportedDeviceError),
         (errno.EOPNOTSUPP, UnsupportedDeviceError),
         (errno.ENOMEM, TransientDeviceError),
@@ -277,6 +205,16 @@ def test_a_chip_that_is_unplugged(chips: dict[str, StubChip]) -> None:
     with pytest.raises(DeviceGoneError):
         lines.read_edges()
     lines.close()
+
+
+def test_a_chip_that_does_not_obey(chips: dict[str, StubChip]) -> None:
+    """Setting fails without a word in most kernels: looking at the line tells."""
+    lines = open_lines("pinctrl", RELAY)
+    request = chips["pinctrl"].request
+    request.failure = OSError(errno.EREMOTEIO, "Remote I/O error")
+    request.fails_in_silence = True
+    with pytest.raises(TransientDeviceError, match="Remote I/O error"):
+        lines.set("relay", active=True)
 
 
 @pytest.mark.parametrize("line", ["NOBODY", 3])

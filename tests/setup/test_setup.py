@@ -163,6 +163,22 @@ def test_testing_covers_running(machine: Machine) -> None:
     assert len(machine.installs()) == 2
 
 
+def test_the_virtual_machine_gets_packages_of_its_own(machine: Machine) -> None:
+    """What it needs here is installed; what it has inside is fetched and unpacked."""
+    machine.lacks("qemu-system-x86", "pcscd", "busybox-static", "linux-image-amd64")
+    machine.add("id", "#!/bin/sh\necho 0\n")
+    machine.setup("test")
+    done = machine.setup("guest")
+    assert done.returncode == 0, done.stderr
+    assert [call.split()[-2:] for call in machine.calls("apt-get") if "-y" in call] == [
+        ["--no-install-recommends", "pcscd"],
+        ["pcscd", "qemu-system-x86"],
+    ]
+    # The environment is the one of the tests.
+    assert len(machine.installs()) == 2
+    assert machine.calls("python")[-1] == "-m tests.guest.packages"
+
+
 def test_neither_root_nor_sudo_prints_the_command(machine: Machine) -> None:
     """Whoever has root can paste what is missing; we stop before anything else."""
     machine.lacks("gcc", "libpcsclite-dev", "pcscd")
@@ -234,7 +250,7 @@ def test_every_package_has_a_group_and_a_reason() -> None:
     """The list of system packages can be read by people and by the script."""
     text = (PROJECT / "system-packages.txt").read_text()
     lines = [line for line in text.splitlines() if line and line[0] != "#"]
-    entry = re.compile(r"(run|run-armhf|test) +[a-z0-9.+-]+ +# \S.*")
+    entry = re.compile(r"(run|run-armhf|test|guest|unpacked) +[a-z0-9.+-]+ +# \S.*")
     assert [line for line in lines if not entry.fullmatch(line)] == []
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import FrameError
+from drivers.readers.formats.framing import FORGET_S
 from drivers.readers.wedge_keys import (
     CHARACTERS,
     ENDS,
@@ -23,6 +24,7 @@ from drivers.readers.wedge_keys import (
     Typed,
 )
 
+OPENED_AT = -1.0  # A second before the earliest key
 EV_MSC = 4
 KEY_Q = 16
 KEY_F1 = 59
@@ -49,7 +51,7 @@ def pressed(*codes: int, at: float = 10, every: float = 0.016) -> list[KeyEvent]
 
 def feed(*events: KeyEvent) -> list[Typed | Garbled]:
     """Play the events at a fresh decoder; return what they end."""
-    decoder = KeyDecoder(parse)
+    decoder = KeyDecoder(parse, OPENED_AT)
     return [ended for event in events if (ended := decoder.feed(event))]
 
 
@@ -143,24 +145,47 @@ def test_the_longest_number() -> None:
     assert ended == [typed("1" * MAX_CHARACTERS, 10)]
 
 
-@pytest.mark.parametrize(("pause", "number"), [(0.299, "123"), (0.301, "3")])
-def test_what_is_not_ended_is_forgotten(pause: float, number: str) -> None:
-    """A pause in the middle begins a new number; a shorter one does not."""
+def test_a_short_pause_is_none() -> None:
+    """A slow reader types one number."""
+    events = [*pressed(2, 3, every=0), *pressed(4, KEY_ENTER, at=10.299, every=0)]
+    assert feed(*events) == [typed("123", 10.299)]
+
+
+@pytest.mark.parametrize("pause", [0.301, FORGET_S - 0.01])
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_number_with_a_pause_in_it_is_none(pause: float, cut: int) -> None:
+    """Neither half is another card's number, and the next one is whole."""
+    keys = (2, 3, 4, KEY_ENTER)
     at = 10 + pause
-    events = [*pressed(2, 3, every=0), *pressed(4, KEY_ENTER, at=at, every=0)]
-    assert feed(*events) == [typed(number, at)]
+    first = pressed(*keys[:cut], every=0)
+    rest = pressed(*keys[cut:], *keys, at=at, every=0)
+    ended = feed(*first, *rest)
+    assert reasons(ended) == ["its keys came with a pause in between", ""]
+    assert ended[1] == typed("123", at)
 
 
-def test_a_late_end_ends_nothing() -> None:
-    """A number that nobody ended is none, however it goes on."""
-    assert feed(*pressed(2, 3), *pressed(KEY_ENTER, at=11)) == []
-
-
-def test_garbage_is_forgotten_as_well() -> None:
-    """A wrong key that nobody ended spoils no later number."""
-    assert feed(*pressed(KEY_F1), *pressed(2, KEY_ENTER, at=11, every=0)) == [
-        typed("1", 11)
+@pytest.mark.parametrize("code", [2, KEY_F1])
+def test_what_is_not_ended_is_forgotten_in_the_end(code: int) -> None:
+    """A key that somebody pressed once spoils no number of later."""
+    at = 10 + FORGET_S + 0.01
+    assert feed(*pressed(code), *pressed(3, KEY_ENTER, at=at, every=0)) == [
+        typed("2", at)
     ]
+
+
+@pytest.mark.parametrize("late", [0.0, 0.1, PAUSE_S - 0.01])
+def test_the_rest_of_a_number_is_none(late: float) -> None:
+    """Whoever opens the keyboard in the middle of one does not hear another card's."""
+    at = OPENED_AT + late
+    ended = feed(*pressed(2, 3, KEY_ENTER, 4, KEY_ENTER, at=at, every=0))
+    assert reasons(ended) == ["its beginning may be missing", ""]
+    assert ended[1] == typed("3", at)
+
+
+def test_an_end_alone_after_the_opening_is_nothing() -> None:
+    """Nobody has seen a number, and the next one has its beginning."""
+    at = OPENED_AT + 0.01
+    assert feed(*pressed(KEY_ENTER, 2, KEY_ENTER, at=at, every=0)) == [typed("1", at)]
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
@@ -198,7 +223,7 @@ def test_numbers_come_out_whole_or_not_at_all(
         codes += [KEY_Q] * (fate == "wrong key")
         codes += [KEY_ENTER] * (fate != "not ended")
         events += pressed(*codes, at=at, every=every)
-        at += len(codes) * every + PAUSE_S + 0.01
+        at += len(codes) * every + FORGET_S + 0.01
     ended = [
         one.uid.decode() if isinstance(one, Typed) else "garbled"
         for one in feed(*events)
@@ -208,3 +233,26 @@ def test_numbers_come_out_whole_or_not_at_all(
         for text, fate, _ in words
         if fate == "wrong key" or (fate == "ended" and text)
     ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text("0123456789ABCDEF", min_size=1, max_size=20),
+            st.booleans(),
+            st.floats(PAUSE_S * 1.01, FORGET_S * 1.5),
+        )
+    )
+)
+def test_never_a_part_of_a_number(words: list[tuple[str, bool, float]]) -> None:
+    """What comes out was typed so, from its first key to its end, without a pause."""
+    at = 0.0
+    events: list[KeyEvent] = []
+    for text, is_ended, pause_s in words:
+        at += pause_s
+        codes = [code_of(character) for character in text]
+        events += pressed(*codes, *([KEY_ENTER] if is_ended else []), at=at, every=0)
+    whole = {text for text, is_ended, _ in words if is_ended}
+    assert {one.uid.decode() for one in feed(*events) if isinstance(one, Typed)} <= (
+        whole
+    )

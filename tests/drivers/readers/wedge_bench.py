@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import socket
 import struct
 from dataclasses import dataclass
@@ -182,6 +183,11 @@ class InputTree:
         node.parent.mkdir(parents=True, exist_ok=True)
         node.touch()
         return node
+
+    def unplug(self, node: Path) -> None:
+        """Take it out: its node and its entry are gone."""
+        node.unlink()
+        shutil.rmtree(self.sysfs / node.name)
 
     def link(self, name: str, number: int) -> Path:
         """Give a device the name that udev would."""

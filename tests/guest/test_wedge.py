@@ -266,7 +266,9 @@ def test_keys_that_the_kernel_loses_spoil_their_number_only() -> None:
         async with listening(wedge()) as events:
             for _ in range(3):
                 keyboard.type("0123456789abcdef\n")
-            assert isinstance(await anext(events), CardUnreadable)
+            unreadable = await anext(events)
+            assert isinstance(unreadable, CardUnreadable)
+            assert unreadable.reason == "the kernel lost keys of it"
             await asyncio.sleep(PAUSE_S * 1.2)
             keyboard.type("04a1b2c3\n")
             assert await the_card(events) == "04A1B2C3"

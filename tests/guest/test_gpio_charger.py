@@ -221,6 +221,24 @@ def test_a_chip_that_vanishes_while_all_is_quiet(
     run(main())
 
 
+def test_a_chip_that_falls_silent_while_all_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and answers nobody; nothing but looking at the relay tells."""
+    monkeypatch.setattr(gpio_socket, "LOOK_EVERY_S", 0.5)
+
+    async def main() -> None:
+        with Cp2112() as chip:
+            charger = GpioCharger(config(chip.label, tmp_path, **BARE))
+            async with told_by(charger.events()) as told:
+                assert isinstance(await anext(told), ChargerUp)
+                chip.fails = True
+                with pytest.raises(DeviceGoneError, match="Input/output error"):
+                    await exhaust(told)
+
+    run(main())
+
+
 def test_a_chip_that_does_not_obey(tmp_path: Path) -> None:
     """A command that was not carried out is an error, and energy is off on return."""
     board = Board()

@@ -17,7 +17,7 @@ from drivers.errors import (
     TransientDeviceError,
 )
 from drivers.probing import find_readers
-from drivers.readers.base import ReaderUp
+from drivers.readers.base import CardLeft, CardUnreadable, ReaderUp
 from tests.guest import udev
 from tests.guest.keyboards import OFFICE, Keyboard
 from tests.guest.listening import run, told_by
@@ -127,6 +127,23 @@ def test_it_is_found(reader: UsbKeyboard) -> None:
     assert found.options == {"device": DEVICE}
     assert "SYC ID IC USB Reader" in found.what
     assert [Path(BY_ID).resolve()] == reader.nodes()
+
+
+def test_ten_keys_are_kept_while_nobody_reads(reader: UsbKeyboard) -> None:
+    """Six events each, of 64: a number of 4 bytes waits, one of 7 is told as lost."""
+
+    async def main() -> None:
+        async with listening(wedge()) as events:
+            reader.type("04a1b2c3\n")
+            assert await the_card(events) == "04A1B2C3"
+            reader.type("04a1b2c3d4e5f6\n")
+            unreadable = await anext(events)
+            while isinstance(unreadable, CardLeft):
+                unreadable = await anext(events)
+            assert isinstance(unreadable, CardUnreadable)
+            assert unreadable.reason == "the kernel lost keys of it"
+
+    run(main())
 
 
 def test_a_cable_that_is_pulled(reader: UsbKeyboard) -> None:

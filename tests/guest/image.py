@@ -18,7 +18,7 @@ _DIRECTORIES: Final = (
     "layer",
     "modules",
     "proc",
-    "root",
+    "sysroot",
     "sys",
 )
 

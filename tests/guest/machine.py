@@ -108,7 +108,7 @@ def _command(
         QEMU,
         *_MACHINE,
         *("-accel", accelerator, "-cpu", PROCESSORS[accelerator], "-m", _MEMORY),
-        *("-smp", "2"),
+        *("-smp", "1"),
         *("-kernel", str(parts.kernel), "-initrd", str(initial)),
         *("-append", words, "-serial", "stdio"),
         *("-device", "isa-debug-exit,iobase=0xf4,iosize=1"),

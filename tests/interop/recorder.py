@@ -62,10 +62,12 @@ class Recorder:
         """Process one OCPI request; None means hang up."""
         record = _record(scope, body)
         self._requests.append(record)
-        if delay := self._faults.take(record, "delay"):
+        # Those of its time: a late request must not spend what was set after it.
+        faults = self._faults
+        if delay := faults.take(record, "delay"):
             # A client that gives up meanwhile does not stop the processing.
             await asyncio.sleep(delay["seconds"])
-        instead = self._faults.take(record, "status", "html", "cut_before")
+        instead = faults.take(record, "status", "html", "cut_before")
         if instead and instead["kind"] == "cut_before":
             return None
         if instead:
@@ -73,10 +75,10 @@ class Recorder:
         else:
             answer = await self._process(scope, body)
             self._keep(record, answer)
-            if self._faults.take(record, "cut_after"):
+            if faults.take(record, "cut_after"):
                 return None
             repair(self._repairs, record, answer)
-            self._faults.spoil(record, answer)
+            faults.spoil(record, answer)
         record["status"] = answer.status
         return answer
 
@@ -124,7 +126,7 @@ class Recorder:
             case "POST", "faults":
                 self._faults.active.append(json.loads(body))
             case "DELETE", "faults":
-                self._faults.active.clear()
+                self._faults = Faults()
             case "POST", "tokens":
                 self._store.seed(json.loads(body))
             case "POST", "invitations":

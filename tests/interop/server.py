@@ -107,7 +107,7 @@ class EmspServer(ServerProcess):
         self._control("POST", "faults", fault | answer | timing)
 
     def clear_faults(self) -> None:
-        """Forget all faults."""
+        """Forget all faults; a request that is being delayed keeps those it met."""
         self._control("DELETE", "faults")
 
     # ---- what it has seen -----------------------------------------------------------

@@ -16,7 +16,6 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
-from drivers.fresh_nodes import is_fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +123,4 @@ def _open_chip(path: str) -> gpiod.Chip:
             raise DeviceGoneError(f"there is no GPIO chip {path}") from err
         if err.errno in _NO_CHIP:
             raise UnsupportedDeviceError(f"{path} is no GPIO chip") from err
-        if err.errno in _DENIED and is_fresh(Path(path)):
-            raise TransientDeviceError(
-                f"cannot use {path}: {err}; it is new, and udev may not be done with it"
-            ) from err
         raise to_driver_error(path, err) from err

@@ -18,7 +18,6 @@ from drivers.errors import (
     UnsupportedDeviceError,
 )
 from drivers.findings import user_name
-from drivers.fresh_nodes import is_fresh
 from drivers.readers.wedge_keys import KeyEvent
 
 if TYPE_CHECKING:
@@ -222,11 +221,6 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 
 def _opening_error(path: Path, err: OSError) -> DriverError:
-    if err.errno in _DENIED and is_fresh(path):
-        return TransientDeviceError(
-            f"cannot open {path}: {err.strerror}; it was just plugged in, and udev may "
-            "not be done with it"
-        )
     if err.errno in _DENIED:
         return AccessDeniedError(
             f"cannot open {path}: {err.strerror}; let us in with a line for this "

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from evdev import InputDevice, ecodes
 
-from drivers import fresh_nodes
 from drivers.errors import AccessDeniedError, DeviceGoneError, TransientDeviceError
 from drivers.readers.base import CardArrived, CardLeft, CardUnreadable, ReaderUp
 from drivers.readers.wedge import WedgeConfig, WedgeReader
@@ -239,11 +238,8 @@ def test_a_path_of_by_id_leads_there() -> None:
             link.unlink()
 
 
-def test_without_permission_the_group_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_permission_the_group_is_named() -> None:
     """To whoever starts the agent, and to whoever asks doctor."""
-    monkeypatch.setattr(fresh_nodes, "GIVEN_WITHIN_S", 0)
 
     async def main() -> None:
         async with told_by(wedge().events()) as events:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent.config.reading import Mistakes, Place, read_struct
-from drivers import fresh_nodes
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -314,11 +313,8 @@ def test_doctor_looks_and_opens_nothing(tmp_path: Path) -> None:
     assert bench.keyboard.opened == []
 
 
-def test_a_keyboard_we_may_not_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_keyboard_we_may_not_open(tmp_path: Path) -> None:
     """It waits for somebody to give us the group."""
-    monkeypatch.setattr(fresh_nodes, "GIVEN_WITHIN_S", 0)
 
     async def main() -> None:
         bench = Bench(tmp_path)

@@ -150,23 +150,6 @@ def test_why_it_cannot_be_opened(
     run(main())
 
 
-def test_a_reader_that_was_just_plugged_in_is_not_refused(tmp_path: Path) -> None:
-    """The kernel makes its node before udev gives it to us: worth another try."""
-    node = tmp_path / "event3"
-    node.touch()
-
-    async def main() -> None:
-        fake = FakeKeyboard()
-        fake.refuse_open = errno.EACCES
-        with (
-            pytest.raises(TransientDeviceError, match="was just plugged in"),
-            GrabbedKeyboard(node, SYC, fake.open),
-        ):
-            pass
-
-    run(main())
-
-
 def test_a_keyboard_that_is_not_ours_alone_is_not_read() -> None:
     """Card numbers would be typed at the console, too."""
 

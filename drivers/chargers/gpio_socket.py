@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import ChargerState, Vehicle
 from drivers.chargers.changes import changes
+from drivers.chargers.gpio_draw import Draw
 from drivers.errors import DriverError, TransientDeviceError
 
 if TYPE_CHECKING:
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 64  # Far more states than come between two looks at them
-#: A vehicle that has caused no pulse for so long has paused: at 1000 pulses per kWh it
-#: draws less than 60 W.
-PAUSE_S: Final = 60.0
 #: How often the chip is asked whether it is still there. Kernels before 6.6 wake nobody
 #: when a chip is unplugged.
 LOOK_EVERY_S: Final = 5.0
-#: What a fault is called; the line has no name for it.
+#: What faults are called; a line has no name for its own.
 FAULT: Final = "fault input"
+WELDED: Final = "energy though the relay is off, its contact may be welded"
 #: A pulse may be under way when the relay opens; more are energy that should not be.
 _STRAY_PULSES: Final = 2
 
@@ -54,8 +53,7 @@ class Socket:
         }
         self._enabled = False
         self._pulse_number = 0
-        self._pulsed_at: float | None = None
-        self._stray = 0
+        self._draw = Draw()
         self._saved_at = self._loop.time()
         self._cannot_save = False
         self._failure: DriverError | None = None
@@ -71,8 +69,9 @@ class Socket:
         if self._failure is not None:
             raise self._failure
         self._take_edges()
+        self._see()
         if self.state.fault is not None:
-            raise TransientDeviceError("cannot enable, the fault input is active")
+            raise TransientDeviceError(f"cannot enable: {self.state.fault}")
         if self.state.vehicle is Vehicle.ABSENT:
             raise TransientDeviceError("cannot enable, no vehicle is plugged in")
         self._switch(enabled=True)
@@ -100,8 +99,7 @@ class Socket:
         self._lines.set("relay", active=enabled)
         if enabled is not self._enabled:
             self._enabled = enabled
-            self._stray = 0
-            self._pulsed_at = None
+            self._draw = Draw()
         self._see()
 
     # ---- events ---------------------------------------------------------------------
@@ -135,8 +133,8 @@ class Socket:
         due = []
         if self._register is not None and not self._register.is_saved:
             due.append(self._saved_at + self._save_every_s)
-        if self.state.vehicle is Vehicle.CHARGING and self._pulsed_at is not None:
-            due.append(self._pulsed_at + PAUSE_S)
+        if self._draw.pulses(self._loop.time()):
+            due.append(self._draw.ends_at)
         return min(due, default=None)
 
     # ---- what the lines say ---------------------------------------------------------
@@ -207,13 +205,7 @@ class Socket:
         pulses = edge.number - self._pulse_number
         self._pulse_number = edge.number
         self._register.count(pulses)
-        self._pulsed_at = self._loop.time()
-        if not self._enabled:
-            self._stray += pulses
-            if self._stray - pulses <= _STRAY_PULSES < self._stray:
-                _LOGGER.warning(
-                    "the meter counts though the relay is off: is its contact welded?"
-                )
+        self._draw.add(pulses, self._loop.time())
 
     def _see(self) -> None:
         if (state := self._look()) != self.state:
@@ -226,7 +218,7 @@ class Socket:
             vehicle=self._look_at_vehicle(),
             enabled=self._enabled,
             wh=self._register_wh(),
-            fault=FAULT if self._levels.get("fault") else None,
+            fault=self._look_for_fault(),
         )
 
     def _look_at_vehicle(self) -> Vehicle:
@@ -236,9 +228,14 @@ class Socket:
             return Vehicle.CONNECTED
         if self._register is None:
             return Vehicle.CHARGING
-        at = self._pulsed_at
-        draws = at is not None and self._loop.time() < at + PAUSE_S
+        draws = self._draw.pulses(self._loop.time())
         return Vehicle.CHARGING if draws else Vehicle.CONNECTED
+
+    def _look_for_fault(self) -> str | None:
+        if self._levels.get("fault"):
+            return FAULT
+        strays = 0 if self._enabled else self._draw.pulses(self._loop.time())
+        return WELDED if strays > _STRAY_PULSES else None
 
     # ---- the register ---------------------------------------------------------------
 

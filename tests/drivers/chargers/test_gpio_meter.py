@@ -13,8 +13,12 @@ from drivers.chargers.base import (
     Charging,
     Connected,
     Disconnected,
+    Fault,
+    FaultCleared,
     Meter,
 )
+from drivers.chargers.gpio_socket import WELDED
+from drivers.errors import TransientDeviceError
 from tests.drivers.chargers.gpio_bench import Bench
 from tests.fakes.virtual_loop import run_virtual
 
@@ -177,24 +181,55 @@ def test_a_disk_that_fails(bench: Bench, caplog: pytest.LogCaptureFixture) -> No
     assert line.startswith("cannot write register")
 
 
-def test_energy_while_the_relay_is_off(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is counted, and a warning asks once about the contact."""
+def test_energy_while_the_relay_is_off(bench: Bench) -> None:
+    """It is counted, and a fault for as long as it lasts: no card can stop it."""
 
     async def main() -> None:
         async with bench.listening():
+            await bench.later()
             bench.chip.pulse("meter", 2)
-            await bench.later(40)
-            assert caplog.messages == []
+            assert await bench.later(40) == [Meter(2)]
             bench.chip.pulse("meter", 20)
-            await bench.later(40)
-            assert bench.told[-1] == Meter(22)
+            fault = Fault(WELDED)
+            assert await bench.later(40) == [Meter(22), fault]
+            with pytest.raises(TransientDeviceError, match="welded"):
+                await bench.charger.enable()
+            assert await bench.later(30) == [FaultCleared()]
+            await bench.charger.enable()
+            assert bench.is_on()
 
-    with caplog.at_level(logging.WARNING):
-        run_virtual(main())
-    (line,) = caplog.messages
-    assert "welded" in line
+    run_virtual(main())
+
+
+def test_a_little_energy_while_the_relay_is_off(bench: Bench) -> None:
+    """The electronics behind the meter may draw some: a few watts are no fault."""
+
+    async def main() -> None:
+        async with bench.listening():
+            await bench.later()
+            for _ in range(10):
+                bench.chip.pulse("meter")
+                await bench.later(61)
+            assert {type(event) for event in bench.told} == {ChargerUp, Meter}
+
+    run_virtual(main())
+
+
+def test_pulses_of_a_session_are_no_fault_after_it(bench: Bench) -> None:
+    """What was drawn while the relay was on does not count against the contact."""
+
+    async def main() -> None:
+        async with bench.listening():
+            await bench.charger.enable()
+            bench.chip.pulse("meter", 100)
+            await bench.later()
+            await bench.charger.disable()
+            bench.chip.pulse("meter", 2)
+            await bench.later(100)
+            assert not [event for event in bench.told if isinstance(event, Fault)]
+            assert bench.told[-1] == Meter(102)
+
+    run_virtual(main())
 
 
 def test_a_kill_loses_what_was_not_told(bench: Bench) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from agent.errors import ConfigError
@@ -15,17 +16,26 @@ METERS = "rfid_agent.meters"
 
 def driver_names(group: str) -> list[str]:
     """Every driver of a kind that is installed here."""
-    return sorted(entry.name for entry in entry_points(group=group))
+    return sorted(_installed(group))
 
 
 def load_driver(group: str, name: str) -> Any:  # noqa: ANN401 - a Reader, Charger or Indicator class
     """Import a driver's class; ConfigError says what there is instead."""
-    for entry in entry_points(group=group, name=name):
-        try:
-            return entry.load()
-        except Exception as err:
-            # A third party's module may raise anything while it is imported.
-            raise ConfigError(f"driver {name!r} cannot be loaded: {err}") from err
-    raise ConfigError(
-        f"no such driver; installed are: {', '.join(driver_names(group)) or 'none'}"
-    )
+    if name not in _installed(group):
+        _installed.cache_clear()  # It may have been installed since.
+    entry = _installed(group).get(name)
+    if entry is None:
+        raise ConfigError(
+            f"no such driver; installed are: {', '.join(driver_names(group)) or 'none'}"
+        )
+    try:
+        return entry.load()
+    except Exception as err:
+        # A third party's module may raise anything while it is imported.
+        raise ConfigError(f"driver {name!r} cannot be loaded: {err}") from err
+
+
+@cache
+def _installed(group: str) -> dict[str, EntryPoint]:
+    """Look through all packages once: that takes as long as reading the rest."""
+    return {entry.name: entry for entry in entry_points(group=group)}

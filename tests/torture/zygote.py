@@ -7,7 +7,6 @@ line to its last; only the points of `points` are added.
 
 from __future__ import annotations
 
-import functools
 import gc
 import importlib
 import os
@@ -75,8 +74,6 @@ def _warm_up() -> None:
     for name in _IMPORTED_LATE:
         importlib.import_module(name)
     tls.make_context(tls.TlsOptions())
-    # The same calls have the same answers, and the name is not exported.
-    registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[assignment,attr-defined]
     for group, name in _DRIVERS:
         registry.load_driver(group, name)
     gc.collect()

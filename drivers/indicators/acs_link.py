@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Final
 
-from drivers.errors import DeviceGoneError, DriverError, UnsupportedDeviceError
+from drivers.errors import DeviceGoneError, DriverError
 from drivers.indicators.acs_commands import NoCardError, dialect_of
 from drivers.indicators.acs_scard import EscapingScard, NotEscapedError
 from drivers.readers.pcsc_codes import Code, ScardError
+from drivers.readers.pcsc_listing import explain_missing
 from drivers.readers.pcsc_session import matches
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from drivers.indicators.acs_commands import Exchange, Light, Model
 
 HOW_TO_ALLOW: Final = (
-    "set ifdDriverOptions to 0x0001 in the Contents/Info.plist of the reader's driver "
-    "in /usr/lib/pcsc/drivers (for libccid: /etc/libccid_Info.plist) and restart pcscd"
+    "set ifdDriverOptions to 0x0001 in libccid's Info.plist (/etc/libccid_Info.plist, "
+    "or ifd-ccid.bundle/Contents in /usr/lib/pcsc/drivers) and restart pcscd"
 )
 WITHOUT: Final = 'or set way = "apdu": then only a card that lies there lets us show'
 
@@ -53,10 +54,6 @@ class Shown(Enum):
     BUSY = 3  # Another program has the reader for itself
 
 
-class EscapeRefusedError(UnsupportedDeviceError):
-    """The reader's driver does not let escape commands through."""
-
-
 class Link:
     """The readers that match; `card_beep` is theirs, None to leave it as it is."""
 
@@ -76,8 +73,6 @@ class Link:
         self._load = load
         #: Readers that were told of `card_beep` and have not failed since.
         self._prepared: set[str] = set()
-        self._escaped: set[str] = set()
-        self._refusing: set[str] = set()
 
     def put(self, light: Light) -> Shown:
         """Show it on each of them; tell the worst that became of it.
@@ -90,10 +85,7 @@ class Link:
         readers = [name for name in attached if is_meant(name, self._match)]
         self._prepared &= set(readers)
         if not readers:
-            there = ", ".join(attached) or "nothing"
-            raise DeviceGoneError(
-                f"no PC/SC reader matches {self._match!r}; attached: {there}"
-            )
+            raise DeviceGoneError(explain_missing(self._match, attached))
         became: list[Shown] = []
         failures: list[DriverError] = []
         for reader in readers:
@@ -122,16 +114,13 @@ class Link:
 
     def _by_either(self, scard: EscapingScard, reader: str, light: Light) -> Shown:
         """Escape, which leaves cards alone, and else through a card."""
-        if reader not in self._refusing:
-            try:
-                return self._by_escape(scard, reader, light)
-            except EscapeRefusedError:
-                self._refusing.add(reader)
-        shown = self._by_apdu(scard, reader, light)
-        if shown is not Shown.NO_CARD:
+        try:
+            return self._by_escape(scard, reader, light)
+        except (NotEscapedError, ScardError):
+            shown = self._by_apdu(scard, reader, light)
+            if shown is Shown.NO_CARD:
+                raise
             return shown
-        # Somebody may have allowed it meanwhile; if not, this says how to.
-        return self._by_escape(scard, reader, light)
 
     def _by_apdu(self, scard: EscapingScard, reader: str, light: Light) -> Shown:
         try:
@@ -153,14 +142,10 @@ class Link:
             ):
                 self._tell(reader, exchange, light, escape=True)
         except NotEscapedError as err:
-            if reader in self._escaped and err.code != Code.SCARD_E_UNSUPPORTED_FEATURE:
-                raise  # It is allowed here: something else broke
-            raise EscapeRefusedError(
+            raise NotEscapedError(
                 f"{reader}: its driver lets no escape command through ({err}); "
                 f"{HOW_TO_ALLOW}, {WITHOUT}"
             ) from err
-        self._escaped.add(reader)
-        self._refusing.discard(reader)
         return Shown.BY_ESCAPE
 
     def _tell(

@@ -18,6 +18,8 @@ from drivers.indicators.patterns import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from drivers.indicators.acs_thread import Lamp
     from drivers.indicators.patterns import Pattern
 
@@ -28,6 +30,7 @@ LAMPS: Final = {Colour.RED: Led.RED, Colour.GREEN: Led.GREEN}
 #: Blinking faster than this would keep the reader from its cards.
 SHORTEST_S: Final = 0.1
 #: The reader changes its LEDs by itself at cards, and forgets them without power.
+#: What has failed is not tried more often either.
 REFRESH_S: Final = 2.0
 #: The ACR122U is deaf while it beeps, so a longer tone is made of pieces.
 PIECE_MS: Final = 200
@@ -66,21 +69,27 @@ class Player:
         second could hide from pcscd that it was swapped.
         """
         while self._shown not in (Shown.BY_APDU, Shown.NO_CARD):
-            if self._step.seconds is None:
+            lasts_s = self._step.seconds
+            if lasts_s is None or self._shown is None:
                 await asyncio.sleep(REFRESH_S)
             else:
-                await asyncio.sleep(max(self._step.seconds, SHORTEST_S))
+                await asyncio.sleep(max(lasts_s, SHORTEST_S))
+            if lasts_s is not None:
                 self._step = next(self._lights)
             self._shown = await self._put(self._light())
 
     async def _sound(self) -> None:
-        for step in self._tones:
-            if step.seconds is None:
-                return
-            if step.on:
-                await self._beep(step.seconds)
-            else:
-                await asyncio.sleep(step.seconds)
+        try:
+            for step in self._tones:
+                if step.seconds is None:
+                    return
+                if step.on:
+                    await self._beep(step.seconds)
+                else:
+                    await asyncio.sleep(step.seconds)
+        except UnsupportedDeviceError as err:
+            # What has lamps may have no buzzer: they are not to suffer for it.
+            _LOGGER.debug("no tones: %s", err)
 
     async def _beep(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -111,7 +120,10 @@ def leds_of(pattern: Pattern) -> Led:
     return leds
 
 
-def pieces(seconds: float) -> list[float]:
+def pieces(seconds: float) -> Iterator[float]:
     """Cut a tone into pieces, so that cards are read between them."""
     whole, rest_ms = divmod(round(seconds * 1000), PIECE_MS)
-    return [PIECE_MS / 1000] * whole + ([rest_ms / 1000] if rest_ms else [])
+    for _ in range(whole):
+        yield PIECE_MS / 1000
+    if rest_ms:
+        yield rest_ms / 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from drivers.errors import DriverError
 from drivers.gpio import ChipId, OutputLine, check_lines, open_lines
@@ -15,6 +15,7 @@ from drivers.indicators.patterns import (
     Colour,
     Patterns,
     choose_lamps,
+    find_unshown,
     light_steps,
     tone_steps,
 )
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 
     from drivers.findings import Finding
     from drivers.gpio import Lines, OpenLines
-    from drivers.indicators.base import Signal
-    from drivers.indicators.patterns import Step
+    from drivers.indicators.base import Misfit, Signal
+    from drivers.indicators.patterns import Pattern, Step
 
 _LOGGER = logging.getLogger(__name__)
 
 _LAMPS: Final = (Colour.RED, Colour.GREEN, Colour.BLUE, Colour.YELLOW)
 _BUZZER: Final = "buzzer"
+#: Lines that fail in the middle of a pattern are taken anew after so long, then after
+#: twice as long, and so on.
+_FIRST_RETRY_S: Final = 1.0
+_LAST_RETRY_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +68,8 @@ class GpioIndicatorConfig(Patterns):
 class GpioIndicator(Indicator):
     """Shows each signal's pattern by timers of the loop, until the next one.
 
-    The lines are taken with the first signal. When they fail the next signal takes
-    them anew.
+    The lines are taken with the first signal. When they fail in the middle of a pattern
+    they are taken anew soon, and it begins again, without its tone.
     """
 
     Config = GpioIndicatorConfig
@@ -78,13 +83,27 @@ class GpioIndicator(Indicator):
         self._lamps = [lamp for lamp in _LAMPS if lamp in self._outputs]
         self._lines: Lines | None = None
         self._tracks: list[_Track] = []
+        self._again: asyncio.TimerHandle | None = None
+        self._again_in_s = 0.0
+
+    @classmethod
+    def find_misfits(cls, config: Any, reader: object) -> Iterable[Misfit]:  # noqa: ANN401 - as the base has it
+        """Say which patterns need a lamp or a buzzer that there is not."""
+        del reader
+        names = set(config.lines())
+        return find_unshown(
+            config, has_lamps=bool(names - {_BUZZER}), has_buzzer=_BUZZER in names
+        )
 
     async def show(self, signal: Signal) -> None:
         """Begin the signal's pattern."""
+        self._again_in_s = _FIRST_RETRY_S
+        self._begin(self._config.of(signal))
+
+    def _begin(self, pattern: Pattern) -> None:
         self._stop()
         if self._lines is None:
             self._lines = self._take_lines(self._config.chip, self._outputs)
-        pattern = self._config.of(signal)
         shining = choose_lamps(pattern.colours, self._lamps)
 
         def light(*, on: bool) -> None:
@@ -95,9 +114,12 @@ class GpioIndicator(Indicator):
             if _BUZZER in self._outputs:
                 self._switch(_BUZZER, on=on)
 
+        def fail(err: DriverError) -> None:
+            self._on_failure(err, pattern)
+
         self._tracks = [
-            _Track(light_steps(pattern), light, self._on_failure),
-            _Track(tone_steps(pattern), sound, self._on_failure),
+            _Track(light_steps(pattern), light, fail),
+            _Track(tone_steps(pattern), sound, fail),
         ]
         try:
             for track in self._tracks:
@@ -123,13 +145,26 @@ class GpioIndicator(Indicator):
             self._lines.set(name, active=on)
 
     def _stop(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
         for track in self._tracks:
             track.stop()
         self._tracks = []
 
-    def _on_failure(self, err: DriverError) -> None:
-        _LOGGER.warning("a lamp or the buzzer failed: %s", err)
+    def _on_failure(self, err: DriverError, pattern: Pattern) -> None:
+        if self._again_in_s == _FIRST_RETRY_S:
+            _LOGGER.warning("a lamp or the buzzer failed: %s", err)
         self._release()
+        loop = asyncio.get_running_loop()
+        silent = replace(pattern, tone=None, tones=1)
+        self._again = loop.call_later(self._again_in_s, self._begin_again, silent)
+        self._again_in_s = min(2 * self._again_in_s, _LAST_RETRY_S)
+
+    def _begin_again(self, pattern: Pattern) -> None:
+        try:
+            self._begin(pattern)
+        except DriverError as err:
+            self._on_failure(err, pattern)
 
     def _release(self) -> None:
         self._stop()
@@ -169,5 +204,5 @@ class _Track:
         try:
             self.begin()
         except DriverError as err:
-            # Nobody waits for a timer; the next signal meets the same failure.
+            # Nobody waits for a timer.
             self._on_failure(err)

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from drivers.gpio import OutputLine  # noqa: TC001 - the configuration reads it
 from drivers.indicators.base import Misfit
-from drivers.indicators.patterns import Patterns
+from drivers.indicators.patterns import Patterns, find_unshown
 from drivers.readers.formats import pn532_panel, twn4_panel
 from drivers.readers.formats.panel import BUZZER
 from drivers.readers.formats.pn532_panel import Pn532Panel
@@ -112,12 +112,18 @@ def find_misfits(config: ModuleIndicatorConfig, reader: object) -> Iterator[Misf
     if not kind.lines:
         red = f"{reader.format} has its red LED, which needs no line; leave this out"
         yield from (Misfit(name, red) for name in lines)
+        yield from find_unshown(config, has_lamps=True, has_buzzer=False)
     elif not lines and not kind.board:
         example = f'{{ line = "{kind.lines[-1]}", active_low = true }}'
         some = f"needs one of {', '.join(OUTPUTS)}, on a pin: red = {example}"
         yield Misfit("driver", f"{some}; pins are {', '.join(kind.lines)}")
     else:
         yield from _find_wrong_lines(lines, kind)
+        yield from find_unshown(
+            config,
+            has_lamps=lines.keys() != {BUZZER},
+            has_buzzer=kind.has_beeper or BUZZER in lines,
+        )
     if not kind.has_beeper or BUZZER in lines:
         for key in _BEEPER_KEYS:
             if getattr(config, key) is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
+
+from drivers.indicators.base import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -62,6 +64,10 @@ class Pattern:
                 raise ValueError(f"{key}: expected at least 20ms")
         if self.on is None and (self.off is not None or self.repeats):
             raise ValueError("on: missing; without it the light does not blink")
+        if self.on is not None and not self.colours:
+            raise ValueError("colours: missing; without them nothing shines")
+        if self.tone is None and self.tones != 1:
+            raise ValueError("tone: missing; without it nothing sounds")
 
 
 def _ms(milliseconds: int) -> timedelta:
@@ -89,6 +95,20 @@ class Patterns:
         """Return a signal's pattern."""
         pattern: Pattern = getattr(self, signal.value)
         return pattern
+
+
+def find_unshown(
+    patterns: Patterns, *, has_lamps: bool, has_buzzer: bool
+) -> Iterator[Misfit]:
+    """Say which patterns, other than the default ones, need what there is not."""
+    for item in fields(Patterns):
+        pattern: Pattern = getattr(patterns, item.name)
+        if pattern == item.default:
+            continue
+        if pattern.colours and not has_lamps:
+            yield Misfit(item.name, "colours: there is no lamp; leave them out")
+        if pattern.tone is not None and not has_buzzer:
+            yield Misfit(item.name, "tone: there is no buzzer; leave it out")
 
 
 class Step(NamedTuple):

@@ -98,9 +98,9 @@ class Operator:
         return min([*ends, self._refresh_at])
 
     def hush(self) -> None:
-        """End the tone."""
+        """End the tone, and begin no piece of it any more."""
         self._wish.tone_s = 0.0
-        self._silent_at = min(self._silent_at, self._monotonic())
+        self._silent_at = -inf
 
     async def go_dark(self) -> None:
         """Turn all off; nobody hears if that fails."""
@@ -118,6 +118,9 @@ class Operator:
         """Line up the next orders unless some are left; say whether there are any."""
         if now < self._lights.over_at:
             return False
+        if self._is_beep and self._silent_at == -inf:
+            self._is_beep = False
+            self._orders.clear()
         if not self._orders:
             self._aim = self._wanted(now)
             is_known = self._on is not None and now < self._refresh_at

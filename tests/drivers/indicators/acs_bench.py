@@ -10,14 +10,24 @@ from drivers.indicators.acs import AcsIndicator, AcsIndicatorConfig
 from drivers.indicators.acs_commands import Model
 from drivers.indicators.acs_link import Way
 from drivers.indicators.acs_scard import EscapingScard
+from drivers.indicators.patterns import Colour, Pattern
 from drivers.readers.pcsc_codes import Code
+from tests.drivers.indicators.acs_readers import Acr122u
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from drivers.indicators.base import Signal
     from tests.drivers.indicators.acs_readers import AcsReader
 
 READER = "ACS ACR122U PICC Interface 00 00"
+STEADY = Pattern(colours=(Colour.GREEN,))
+
+CTL = 0x42000000
+GET_FEATURES = CTL + 3400
+#: Where these drivers take escapes, by their sources.
+LIBCCID, LIBACSCCID = CTL + 1, CTL + 3500
 
 
 @dataclass
@@ -26,6 +36,9 @@ class Plugged:
 
     device: AcsReader
     card: bool = False
+    #: The code under which its driver takes escapes; None: not allowed.
+    escapes_at: int | None = LIBCCID
+    features: int = Code.SCARD_S_SUCCESS
     escape: int = Code.SCARD_S_SUCCESS
     connect: int = Code.SCARD_S_SUCCESS
     #: Answers that come instead of the device's own.
@@ -40,6 +53,15 @@ class Plugged:
             return list(self.answers.pop(0))
         return list(self.device.answer(bytes(command)))
 
+    def list_features(self) -> list[int]:
+        """List what the driver can do, as tag, length and control code."""
+        if self.features:
+            return []
+        tlv = bytes.fromhex("12 04 42 33 00 12")  # FEATURE_GET_TLV_PROPERTIES
+        if self.escapes_at is not None:
+            tlv += bytes([0x13, 4]) + self.escapes_at.to_bytes(4, "big")
+        return list(tlv)
+
 
 class FakePyscard:
     """As much of smartcard.scard as the driver uses, with the same results."""
@@ -53,6 +75,7 @@ class FakePyscard:
     def __init__(self, readers: dict[str, Plugged]) -> None:
         self.readers = readers
         self.establish = int(Code.SCARD_S_SUCCESS)
+        self.tries = 0
         self.open_contexts = 0
         self.open_handles: dict[int, tuple[Plugged, int]] = {}
         self._next_handle = 0
@@ -60,6 +83,7 @@ class FakePyscard:
     def SCardEstablishContext(self, scope: int) -> tuple[int, int]:  # noqa: N802 - pyscard's
         """Count what is open."""
         assert scope == self.SCARD_SCOPE_SYSTEM
+        self.tries += 1
         if not self.establish:
             self.open_contexts += 1
         return _signed(self.establish), 1
@@ -117,15 +141,18 @@ class FakePyscard:
     ) -> tuple[int, list[int]]:
         """Send past the card."""
         reader, share = self.open_handles[handle]
-        assert (share, code) == (self.SCARD_SHARE_DIRECT, 0x42000000 + 3500)
+        assert share == self.SCARD_SHARE_DIRECT
+        if code == GET_FEATURES:
+            return _signed(reader.features), reader.list_features()
+        if code != reader.escapes_at:
+            return _signed(Code.SCARD_E_UNSUPPORTED_FEATURE), []
         if reader.escape:
-            reader.ways.append("refused")
             return _signed(reader.escape), []
         return 0, reader.take("escape", command)
 
     def SCARD_CTL_CODE(self, code: int) -> int:  # noqa: N802 - pyscard's
         """Compute as pcsclite.h does on Linux."""
-        return 0x42000000 + code
+        return CTL + code
 
 
 def _signed(code: int) -> int:
@@ -144,3 +171,19 @@ def indicator_on(
     scard = EscapingScard(cast("ModuleType", pyscard))
     config = AcsIndicatorConfig(model=Model(model), way=Way(way), **options)
     return AcsIndicator(config, load=lambda: scard, call=asyncio.to_thread)
+
+
+def plugged(**options: Any) -> tuple[FakePyscard, Plugged]:  # noqa: ANN401 - any option
+    """Plug in one reader, an ACR122U unless told otherwise."""
+    reader = Plugged(options.pop("device", None) or Acr122u(), **options)
+    return FakePyscard({READER: reader}), reader
+
+
+def watch(indicator: AcsIndicator, signal: Signal, seconds: float = 0.0) -> None:
+    """Show one signal, for so many seconds."""
+
+    async def main() -> None:
+        await indicator.show(signal)
+        await asyncio.sleep(seconds)
+
+    run_virtual(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -20,15 +20,23 @@ from drivers.indicators.patterns import Colour, Pattern
 from drivers.readers.pcsc_codes import Code
 from tests.drivers.indicators.acs_bench import (
     READER,
+    STEADY,
     FakePyscard,
     Plugged,
     indicator_on,
+    plugged,
+    watch,
 )
-from tests.drivers.indicators.acs_readers import GREEN, RED, Acr122u, Acr1252u
+from tests.drivers.indicators.acs_readers import (
+    GREEN,
+    RED,
+    UNKNOWN,
+    Acr122u,
+    Acr1252u,
+)
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
-    from drivers.indicators.acs import AcsIndicator
     from tests.drivers.indicators.acs_readers import AcsReader
 
 BOTH: Final = RED | GREEN
@@ -47,28 +55,12 @@ MODELS: Final = {"acr122u": Acr122u, "acr1252u": Acr1252u}
 SAM_SLOT: Final = "ACS ACR1252 1S CL Reader [ACR1252 Dual Reader SAM] 01 00"
 PICC_SLOT: Final = "ACS ACR1252 1S CL Reader [ACR1252 Dual Reader PICC] 00 00"
 
-STEADY: Final = Pattern(colours=(Colour.GREEN,))
+FAST: Final = timedelta(milliseconds=100)
 BLINKING: Final = Pattern(
     colours=(Colour.RED,),
     on=timedelta(milliseconds=300),
     off=timedelta(milliseconds=700),
 )
-
-
-def plugged(**options: Any) -> tuple[FakePyscard, Plugged]:  # noqa: ANN401 - any option
-    """Plug in one reader, an ACR122U unless told otherwise."""
-    reader = Plugged(options.pop("device", None) or Acr122u(), **options)
-    return FakePyscard({READER: reader}), reader
-
-
-def watch(indicator: AcsIndicator, signal: Signal, seconds: float = 0.0) -> None:
-    """Show one signal, for so many seconds."""
-
-    async def main() -> None:
-        await indicator.show(signal)
-        await asyncio.sleep(seconds)
-
-    run_virtual(main())
 
 
 @pytest.mark.parametrize("signal", Signal)
@@ -173,6 +165,22 @@ def test_the_next_signal_silences_a_tone() -> None:
     assert device.beeps == [200] * 3
 
 
+class Mute(Acr122u):
+    """One of its likes, without a buzzer."""
+
+    def led_and_buzzer(self, command: bytes) -> bytes:
+        """Refuse to beep."""
+        return UNKNOWN if command[-1] else super().led_and_buzzer(command)
+
+
+def test_a_reader_without_a_buzzer_has_its_lamps() -> None:
+    """They blink on where the tone was refused."""
+    device = Mute()
+    pyscard, _ = plugged(device=device)
+    watch(indicator_on(pyscard), Signal.REFUSED, seconds=1.05)
+    assert device.states == [RED, 0] * 5 + [RED]
+
+
 def test_a_resting_light_is_put_again() -> None:
     """A reader that changed its LEDs by itself shows the signal again soon."""
     device = Acr122u()
@@ -219,71 +227,6 @@ def test_without_a_card_apdus_are_left_out() -> None:
         reader.card = True
         await asyncio.sleep(10)
         assert reader.ways == []
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize(
-    "code", [Code.SCARD_E_UNSUPPORTED_FEATURE, Code.SCARD_E_NOT_TRANSACTED]
-)
-@pytest.mark.parametrize("way", ["escape", "auto"])
-def test_refused_escape_says_what_to_do(way: str, code: Code) -> None:
-    """Whichever way a driver refuses, the error names the option and its file."""
-    pyscard, reader = plugged(escape=code)
-    indicator = indicator_on(pyscard, way=way)
-    with pytest.raises(UnsupportedDeviceError, match="ifdDriverOptions to 0x0001") as e:
-        watch(indicator, Signal.READY)
-    assert "Info.plist" in str(e.value)
-    assert "restart pcscd" in str(e.value)
-    assert set(reader.ways) == {"refused"}
-
-
-def test_refused_escape_is_not_tried_on_and_on() -> None:
-    """A signal that met the refusal has no timer left that would meet it again."""
-    pyscard, reader = plugged(escape=Code.SCARD_E_UNSUPPORTED_FEATURE)
-    indicator = indicator_on(pyscard, way="escape")
-
-    async def main() -> None:
-        with pytest.raises(UnsupportedDeviceError):
-            await indicator.show(Signal.LOCKED)
-        await asyncio.sleep(30)
-
-    run_virtual(main())
-    assert reader.ways == ["refused"]
-
-
-def test_auto_falls_back_to_the_card_and_returns() -> None:
-    """With a card a refusal does not matter; once allowed, escapes are found again."""
-    device = Acr122u()
-    pyscard, reader = plugged(
-        device=device, card=True, escape=Code.SCARD_E_NOT_TRANSACTED
-    )
-    indicator = indicator_on(pyscard, ready=STEADY, locked=STEADY)
-
-    async def main() -> None:
-        await indicator.show(Signal.READY)
-        await indicator.show(Signal.LOCKED)
-        assert reader.ways == ["refused", "apdu", "apdu"]
-        reader.card, reader.escape = False, 0
-        await indicator.show(Signal.READY)
-        assert reader.ways[3:] == ["escape"]
-
-    run_virtual(main())
-
-
-def test_a_broken_line_is_no_refusal() -> None:
-    """Where escapes have worked, the same code only says that the line broke."""
-    pyscard, reader = plugged()
-    indicator = indicator_on(pyscard, ready=STEADY)
-
-    async def main() -> None:
-        await indicator.show(Signal.READY)
-        reader.escape = Code.SCARD_E_NOT_TRANSACTED
-        with pytest.raises(TransientDeviceError):
-            await indicator.show(Signal.READY)
-        reader.escape = Code.SCARD_E_UNSUPPORTED_FEATURE
-        with pytest.raises(UnsupportedDeviceError):
-            await indicator.show(Signal.READY)
 
     run_virtual(main())
 
@@ -385,6 +328,22 @@ def test_pcscd_that_comes_back() -> None:
 
     run_virtual(main())
     assert device.states == [GREEN]
+
+
+def test_what_is_away_is_not_looked_for_at_each_blink() -> None:
+    """However fast the pattern, so that a night without pcscd costs next to nothing."""
+    pyscard, _ = plugged()
+    pyscard.establish = Code.SCARD_E_NO_SERVICE
+    indicator = indicator_on(pyscard, ready=Pattern(colours=(Colour.RED,), on=FAST))
+
+    async def main() -> None:
+        with pytest.raises(TransientDeviceError):
+            await indicator.show(Signal.READY)
+        tries = pyscard.tries
+        await asyncio.sleep(60)
+        assert 25 < pyscard.tries - tries <= 30
+
+    run_virtual(main())
 
 
 def test_one_failing_reader_does_not_darken_the_others() -> None:

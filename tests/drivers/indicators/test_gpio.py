@@ -30,6 +30,7 @@ LINES = {
     for number, name in enumerate(("red", "green", "blue", "buzzer"))
 }
 SHORT = timedelta(milliseconds=100)
+BLINKING = [one for one in Signal if one not in (Signal.READING, Signal.ERROR)]
 
 
 class Bench:
@@ -211,6 +212,79 @@ def test_a_chip_that_goes_while_it_blinks(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == ["a lamp or the buzzer failed: the chip is gone"]
 
 
+def test_a_chip_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    """The signal is shown again soon, without its tone; a chip that flaps is told once.
+
+    The next signal is not disturbed by what was tried for the one before it.
+    """
+
+    async def main() -> None:
+        bench = Bench()
+        await bench.show(Signal.REFUSED)
+        for seconds in (0.3, 4):
+            bench.chip.failure = DeviceGoneError("the chip is gone")
+            await asyncio.sleep(seconds)
+            bench.chip.failure = None
+            await asyncio.sleep(seconds + 1)
+            bench.chip.history.clear()
+            assert len(await bench.watch(1.05, "red")) >= 10
+            assert await bench.watch(5, "buzzer") == []
+        bench.chip.failure = DeviceGoneError("the chip is gone")
+        await asyncio.sleep(0.3)
+        bench.chip.failure = None
+        await bench.show(Signal.ERROR)
+        assert await bench.watch(60, "red") == []
+        assert bench.on() == {"red"}
+
+    with caplog.at_level(logging.WARNING):
+        run_virtual(main())
+    assert caplog.messages == ["a lamp or the buzzer failed: the chip is gone"]
+
+
+@pytest.mark.parametrize("signal", BLINKING)
+def test_every_pattern_survives_its_chip(signal: Signal) -> None:
+    """Its lamps change as they would have, had nothing happened."""
+
+    async def main() -> None:
+        bench = Bench()
+        await bench.show(signal)
+        lamp = min(bench.on() - {"buzzer"})
+        usual = len(await bench.watch(30, lamp))
+        assert usual > 10
+        bench.chip.failure = DeviceGoneError("the chip is gone")
+        await asyncio.sleep(4)
+        bench.chip.failure = None
+        await asyncio.sleep(4)
+        assert len(await bench.watch(30, lamp)) == pytest.approx(usual, abs=1)
+
+    run_virtual(main())
+
+
+def test_a_chip_that_stays_away_is_left_alone_longer_and_longer() -> None:
+    """An hour costs few tries, and closing ends them."""
+
+    async def main() -> None:
+        bench = Bench()
+        await bench.show(Signal.CHECKING)
+        bench.chip.failure = DeviceGoneError("the chip is gone")
+        tries = 0
+        take = bench.chip.open
+
+        def count(*args: Any) -> Any:  # noqa: ANN401 - as the chip has them
+            nonlocal tries
+            tries += 1
+            return take(*args)
+
+        bench.indicator._take_lines = count
+        await asyncio.sleep(3600)
+        assert 100 < tries < 130
+        await bench.indicator.close()
+        await asyncio.sleep(3600)
+        assert tries < 130
+
+    run_virtual(main())
+
+
 def test_a_chip_that_goes_between_signals() -> None:
     """The signal that meets it says so, and gives the lines back."""
 
@@ -292,6 +366,8 @@ GREEN = 'chip = "c"\ngreen = { line = 1 }\n'
         (GREEN + 'ready = { colour = ["red"] }', "did you mean colours?"),
         (GREEN + 'ready = { on = "5ms" }', "at least 20ms"),
         (GREEN + 'ready = { on = "1s", repeats = 101 }', "from 0 to 100"),
+        (GREEN + 'ready = { on = "1s" }', "colours: missing"),
+        (GREEN + "ready = { tones = 2 }", "tone: missing"),
         (GREEN + 'ready = "green"', "expected a table"),
         (GREEN + "yelow = { line = 2 }", "did you mean yellow?"),
     ],
@@ -301,6 +377,31 @@ def test_mistakes(text: str, problem: str) -> None:
     config, (mistake,) = read(text)
     assert config is None
     assert problem in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "misfits"),
+    [
+        (GREEN, []),
+        (
+            GREEN
+            + 'ready = { tone = "1s" }\nerror = { colours = ["red"], tone = "1s" }',
+            [
+                ("ready", "tone: there is no buzzer; leave it out"),
+                ("error", "tone: there is no buzzer; leave it out"),
+            ],
+        ),
+        (GREEN + 'buzzer = { line = 2 }\nready = { tone = "1s" }', []),
+        (
+            'chip = "c"\nbuzzer = { line = 2 }\nready = { colours = ["red"] }',
+            [("ready", "colours: there is no lamp; leave them out")],
+        ),
+    ],
+)
+def test_what_cannot_be_shown(text: str, misfits: list[tuple[str, str]]) -> None:
+    """Patterns of one's own are not accepted and then neither seen nor heard."""
+    config, _ = read(text)
+    assert list(GpioIndicator.find_misfits(config, None)) == misfits
 
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "indicators.md"

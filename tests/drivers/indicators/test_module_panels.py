@@ -145,6 +145,25 @@ def test_what_does_not_go_together(
     assert [part for part in parts if part not in problem] == []
 
 
+TONE = 'ready = { colours = ["red"], tone = "1s" }\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "keys"),
+    [
+        (TONE, "twn4", []),
+        (TONE, "sl032", ["ready"]),
+        (TONE + RED, "pn532", ["ready"]),
+        (TONE + 'buzzer = { line = "P30" }', "pn532", ["ready"]),
+        ('buzzer = { line = "P30" }\nready = { tone = "1s" }', "pn532", []),
+        ('buzzer = { line = "GPIO3" }', "twn4", []),
+    ],
+)
+def test_what_cannot_be_shown(text: str, name: str, keys: list[str]) -> None:
+    """A tone where nothing sounds, and a colour where nothing shines."""
+    assert [key for key, _ in misfits(text, serial(name))] == keys
+
+
 def test_all_that_does_not_fit_is_named_at_once() -> None:
     """An installer corrects it in one go."""
     text = 'red = { line = "P32" }\ngreen = { line = "X" }\nvolume = 1'

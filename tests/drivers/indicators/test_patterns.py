@@ -32,7 +32,6 @@ def ms(milliseconds: int) -> timedelta:
     ("pattern", "steps"),
     [
         (Pattern(), [Step(OFF, None)]),
-        (Pattern(on=ms(100)), [Step(OFF, None)]),
         (Pattern(colours=(RED,)), [Step(ON, None)]),
         (
             Pattern(colours=(RED,), on=ms(150), repeats=1),
@@ -125,11 +124,15 @@ def test_what_is_too_short_is_refused(key: str) -> None:
     """Nobody would see it, and the agent would do little else."""
     lengths = {"on": ms(100), key: ms(19)}
     with pytest.raises(ValueError, match=f"{key}: expected at least 20ms"):
-        Pattern(**lengths)  # type: ignore[arg-type] # one key of three
+        Pattern(colours=(RED,), **lengths)  # type: ignore[arg-type] # one key of three
 
 
-def test_a_pause_without_light_is_a_mistake() -> None:
+def test_what_would_show_nothing_is_a_mistake() -> None:
     """The key that is missing is named."""
+    with pytest.raises(ValueError, match="colours: missing"):
+        Pattern(on=ms(100))
+    with pytest.raises(ValueError, match="tone: missing"):
+        Pattern(tones=2)
     with pytest.raises(ValueError, match="on: missing"):
         Pattern(colours=(RED,), off=ms(100))
     with pytest.raises(ValueError, match="on: missing"):

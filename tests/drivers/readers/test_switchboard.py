@@ -192,3 +192,26 @@ def test_a_tone_is_ended_by_the_next_light(panel: Panel) -> None:
             assert bench.module.commands() == []
 
     run_virtual(main())
+
+
+def test_a_beep_that_has_not_begun_is_silenced() -> None:
+    """Of a signal that is over nothing is heard, though a look delayed it."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.pause_s, bench.look_takes_s = 0, 0.3
+        async with bench.open():
+            await asyncio.sleep(1)
+            before = [
+                asyncio.create_task(bench.board.light(RED)),
+                asyncio.create_task(bench.board.sound(0.5)),
+            ]
+            await asyncio.sleep(bench.look_takes_s)
+            assert bench.module.commands()[-1] == "040201"
+            bench.board.hush()
+            await bench.board.light(GREEN)
+            await asyncio.wait(before)
+            await asyncio.sleep(2)
+            assert not [c for c in bench.module.commands() if c.startswith("0407")]
+
+    run_virtual(main())

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stack.pcscd import Pcscd, why_unavailable
+from tests.stack.pcscd import run_pcscd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.stack.pcscd import Pcscd
+
 
 @pytest.fixture
 def pcscd(tmp_path: Path) -> Iterator[Pcscd]:
     """Run pcscd with two empty virtual readers."""
-    if reason := why_unavailable():
-        pytest.skip(reason)
-    with Pcscd(tmp_path / "pcscd") as running:
+    with run_pcscd(tmp_path / "pcscd") as running:
         yield running

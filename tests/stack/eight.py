@@ -11,15 +11,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import pytest
-
 from drivers.errors import DriverError
 from drivers.indicators.acs_link import Way
 from drivers.indicators.base import Signal
 from drivers.readers.base import CardArrived, CardLeft, CardUnreadable
 from tests.drivers.indicators.acs_readers import Acr122u
 from tests.stack.acs_cards import SILENT, CardOnAcr122u, indicator
-from tests.stack.pcscd import Pcscd, why_unavailable
+from tests.stack.pcscd import run_pcscd
 from tests.stack.test_pcsc import EVENT_S, following
 from tests.stack.virtual_card import Fault
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from drivers.indicators.acs import AcsIndicator
     from drivers.readers.base import ReaderEvent
-    from tests.stack.pcscd import VirtualSlot
+    from tests.stack.pcscd import Pcscd, VirtualSlot
 
 PAIRS: Final = 4
 #: Between two signals of one indicator.
@@ -41,9 +39,7 @@ Story = list[bytes | str]
 @contextmanager
 def eight_slots(directory: Path) -> Iterator[Pcscd]:
     """Run pcscd with eight slots."""
-    if reason := why_unavailable():
-        pytest.skip(reason)
-    with Pcscd(directory / "pcscd", pairs=PAIRS) as pcscd:
+    with run_pcscd(directory / "pcscd", pairs=PAIRS) as pcscd:
         yield pcscd
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from tests.stack import virtual_card
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -41,16 +45,34 @@ class VirtualSlot:
     port: int
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other test of this machine has a pcscd; skip where none can run."""
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    SOCKET.parent.mkdir(exist_ok=True)
+    with (SOCKET.parent / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _answers():
+            pytest.skip("another pcscd is running")
+        yield
+
+
+@contextlib.contextmanager
+def run_pcscd(directory: Path, *, pairs: int = 1) -> Iterator[Pcscd]:
+    """Run a pcscd with empty slots, alone."""
+    with alone(), Pcscd(directory, pairs=pairs) as pcscd:
+        yield pcscd
+
+
 def why_unavailable() -> str | None:
-    """Say why pcscd cannot run here, if it cannot."""
+    """Say why pcscd cannot run here, if it never can."""
     if not shutil.which("pcscd"):
         return "pcscd is not installed (package pcscd)"
     if not _driver():
         return "vpcd is not installed (package vsmartcard-vpcd)"
     if not os.access(SOCKET.parent if SOCKET.parent.exists() else "/run", os.W_OK):
         return f"this user may not write to {SOCKET.parent}"
-    if _answers():
-        return "another pcscd is running"
     return None
 
 

@@ -18,7 +18,7 @@ from drivers.readers.base import (
 )
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from tests.stack.eight import nothing_left_behind, signals_everywhere
-from tests.stack.pcscd import Pcscd, why_unavailable
+from tests.stack.pcscd import run_pcscd
 from tests.stack.test_pcsc import EVENT_S, following
 from tests.stack.virtual_card import VirtualCard
 from tests.torture.crowd import SCALE
@@ -26,6 +26,8 @@ from tests.torture.crowd import SCALE
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
+
+    from tests.stack.pcscd import Pcscd
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(60 * SCALE)]
 
@@ -38,9 +40,7 @@ NEVER_S: Final = 3600.0
 @pytest.fixture
 def pcscd(tmp_path: Path) -> Iterator[Pcscd]:
     """Run pcscd with two slots."""
-    if reason := why_unavailable():
-        pytest.skip(reason)
-    with Pcscd(tmp_path / "pcscd") as running:
+    with run_pcscd(tmp_path / "pcscd") as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from contextlib import closing
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agent import registry
 from agent.clock import SystemClock
 from agent.connections import connect
-from agent.errors import AgentError
+from agent.errors import AgentError, TransientUpstreamError
 from agent.service import credentials_directory
 from agent.store import database
 from agent.store.journal import FILE as JOURNAL_FILE
@@ -21,22 +22,29 @@ from drivers.errors import DriverError
 from drivers.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-    from agent.config import Config, DriverTable
+    from agent.config import Config, DriverTable, Upstream
 
 _MIB: Final = 2**20
 _ROOM_MIB: Final = 64  # A big list is built beside the one in force
+#: A backend that hangs is a finding; a slow mobile network is none.
+BACKEND_WITHIN_S: Final = 20.0
 _THROTTLED: Final = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _UNDER_VOLTAGE: Final = 0x1
 _UNDER_VOLTAGE_SINCE_BOOT: Final = 0x10000
 
 
-async def examine(config: Config) -> AsyncIterator[Finding]:
-    """Look at the machine, the files, the drivers and the backends, in this order."""
+async def examine(
+    config: Config, on_asking: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Finding]:
+    """Look at the machine, the files, the drivers and the backends, in this order.
+
+    `on_asking` hears which backend is asked, which may take a while.
+    """
     for finding in _look_here(config):
         yield finding
-    async for finding in _look_at_backends(config):
+    async for finding in look_at_backends(config, on_asking):
         yield finding
 
 
@@ -138,15 +146,31 @@ def _look_at_driver(name: str, group: str, table: DriverTable) -> Iterator[Findi
         yield Finding(f"{what}: {finding.what}", finding.problem)
 
 
-async def _look_at_backends(config: Config) -> AsyncIterator[Finding]:
+async def look_at_backends(
+    config: Config, on_asking: Callable[[str], None]
+) -> AsyncIterator[Finding]:
+    """Discover every backend, within BACKEND_WITHIN_S each."""
     for upstream in config.upstreams:
         what = f"upstream {upstream.config.name}"
+        on_asking(what)
         try:
-            connection = connect(config, upstream)
-            try:
-                for line in await connection.check():
-                    yield Finding(f"{what}: {line}")
-            finally:
-                await connection.close()
+            lines = await _ask_backend(config, upstream)
         except AgentError as err:
             yield Finding(what, str(err))
+            continue
+        for line in lines:
+            yield Finding(f"{what}: {line}")
+
+
+async def _ask_backend(config: Config, upstream: Upstream) -> list[str]:
+    connection = connect(config, upstream)
+    try:
+        async with asyncio.timeout(BACKEND_WITHIN_S):
+            return await connection.check()
+    except TimeoutError as err:
+        raise TransientUpstreamError(
+            f"no answer within {BACKEND_WITHIN_S:g} s; is the server up, and the "
+            "network fast enough?"
+        ) from err
+    finally:
+        await connection.close()

@@ -131,5 +131,10 @@ def _open_fifo(path: Path) -> int:
             f"cannot open the pipe {path}: {err.strerror}; "
             "the agent's user must be allowed to read and write it"
         ) from err
+    except FileNotFoundError as err:
+        raise TransientDeviceError(
+            f"cannot open the pipe {path}: make the directory {path.parent}"
+        ) from err
     except OSError as err:
-        raise TransientDeviceError(f"cannot open the pipe {path}: {err}") from err
+        why = err.strerror or str(err)
+        raise TransientDeviceError(f"cannot open the pipe {path}: {why}") from err

@@ -22,6 +22,7 @@ class SerialCheck:
     """Where to look; the fields are for tests."""
 
     proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
 
     def check(self, url: str) -> Finding:
         """Look at what `drivers.serial_port.SerialPort` would open.
@@ -40,7 +41,8 @@ class SerialCheck:
         return finding
 
     def _problem(self, path: Path) -> str:
-        if not stat.S_ISCHR(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISCHR(status.st_mode) or self._is_of_another_kind(status.st_rdev):
             return "is no serial port: correct the path; see what is: ls /dev/serial"
         # Boot messages and a login prompt would be written to whatever hangs on it.
         if path.resolve().name in self._consoles():
@@ -52,6 +54,11 @@ class SerialCheck:
         if others:
             return f"is open in another program: stop {', '.join(others)}"
         return ""
+
+    def _is_of_another_kind(self, device: int) -> bool:
+        """Say whether the kernel counts it among something else; it may say nothing."""
+        entry = self.sys / f"dev/char/{os.major(device)}:{os.minor(device)}/subsystem"
+        return entry.exists() and entry.resolve().name != "tty"
 
     def _consoles(self) -> set[str]:
         try:

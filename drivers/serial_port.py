@@ -175,7 +175,9 @@ def _opening_error(path: str, err: Exception) -> DriverError:
             f"cannot open {path}: {why}; the agent's user must be in the group dialout"
         )
     if code in _IN_USE:
-        return TransientDeviceError(f"{path} is used by another program")
+        return TransientDeviceError(
+            f"{path} is used by another program; as root, rfid-agent doctor names it"
+        )
     if code in _NO_TTY:
         return UnsupportedDeviceError(f"expected a serial port at {path}: {why}")
     return TransientDeviceError(f"cannot open {path}: {why}")

@@ -105,6 +105,8 @@ def _why(err: OSError) -> str:
     """Say why nobody is there; asyncio's own words repeat the address."""
     if isinstance(err, TimeoutError):
         return "no answer"
-    if err.errno is None or isinstance(err, socket.gaierror):
+    if isinstance(err, socket.gaierror):
+        return err.strerror or str(err)
+    if err.errno is None:
         return str(err)
     return os.strerror(err.errno)

@@ -10,7 +10,7 @@ import click
 
 from agent.cli.client import UnreachableError, ask
 from agent.cli.options import config_option, json_option, load
-from agent.cli.output import print_json
+from agent.cli.output import count, print_json, quiet_log, tell_asking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,8 @@ def doctor(config_path: Path, *, as_json: bool) -> None:
     Run it as the agent's user or as root. It disturbs no device that is in use.
     """
     config = load(config_path)
-    findings = asyncio.run(_collect(config, as_json=as_json))
+    with quiet_log():
+        findings = asyncio.run(_collect(config, as_json=as_json))
     if as_json:
         print_json(
             [
@@ -38,7 +39,7 @@ def doctor(config_path: Path, *, as_json: bool) -> None:
         )
     wrong = [one for one in findings if not one.ok]
     if not as_json:
-        click.echo(f"{len(wrong)} problems" if wrong else "nothing is wrong")
+        click.echo(count(len(wrong), "problem") if wrong else "nothing is wrong")
     sys.exit(1 if wrong else 0)
 
 
@@ -52,7 +53,7 @@ async def _collect(config: Config, *, as_json: bool) -> list[Finding]:
         if not as_json:
             _print(finding)
 
-    async for finding in examine(config):
+    async for finding in examine(config, _ignore if as_json else tell_asking):
         note(finding)
     for finding in _look_at_daemon(config):
         note(finding)
@@ -72,6 +73,10 @@ def _look_at_daemon(config: Config) -> list[Finding]:
         for item in facts["parts"]
         if not item["ok"]
     ]
+
+
+def _ignore(_: str) -> None:
+    """Say nothing to a program."""
 
 
 def _print(finding: Finding) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
     from agent.config import Config
+
+#: Where the running service has what systemd hands it; root may look there.
+SERVICE_CREDENTIALS: Final = Path("/run/credentials/rfid-agent.service")
 
 config_option = click.option(
     "--config",
@@ -30,4 +34,10 @@ def load(path: Path) -> Config:
     from agent.config import load_config  # noqa: PLC0415
     from agent.service import credentials_directory  # noqa: PLC0415
 
-    return load_config(path, credentials_directory())
+    return load_config(path, credentials_directory() or _of_the_service())
+
+
+def _of_the_service() -> Path | None:
+    """Find the service's secrets; None if it does not run or they are not for us."""
+    is_open = os.access(SERVICE_CREDENTIALS, os.R_OK | os.X_OK)
+    return SERVICE_CREDENTIALS if is_open else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,11 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+def count(number: int, thing: str) -> str:
+    """Say how many of something there are."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def print_json(value: object) -> None:
@@ -39,6 +45,21 @@ def print_table(
         # As Text, because a server's words may look like markup.
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def tell_asking(whom: str) -> None:
+    """Say who is asked, since the answer may take a while."""
+    click.echo(f"asking {whom} …", err=True)
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keep warnings off the terminal: who prints findings would say them twice."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import threading
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from agent.cli.client import UnreachableError, ask
+from agent.cli.client import RefusedError, UnreachableError, ask
 from agent.cli.options import config_option, json_option, load
 from agent.cli.output import print_json, print_table
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from agent.config import Config
+
+#: A card was held to the reader by now, and should have been seen.
+SILENCE_S: Final = 10.0
 
 _reader_option = click.option("--reader", help="Only this reader.")
 
@@ -49,7 +56,7 @@ def readers(
         card = _wait_for_card(config, "next-card", reader, as_json=as_json)
         _print_card(card, as_json=as_json)
         return
-    _print_readers(config, as_json=as_json)
+    _print_readers(config, reader, as_json=as_json)
 
 
 @readers.command("list")
@@ -67,7 +74,7 @@ def list_all(config_path: Path, *, probe: bool, as_json: bool) -> None:
     No device is opened for it.
     """
     if not probe:
-        _print_readers(load(config_path), as_json=as_json)
+        _print_readers(load(config_path), None, as_json=as_json)
         return
     # Imported here, so that --help and completion stay quick.
     from agent.cli.found_readers import build_rows, build_text  # noqa: PLC0415
@@ -76,9 +83,9 @@ def list_all(config_path: Path, *, probe: bool, as_json: bool) -> None:
     found = find_readers()
     if as_json:
         print_json(build_rows(found))
-    elif found:
-        click.echo(build_text(found), nl=False)
-    else:
+        return
+    click.echo(build_text(found), nl=False)
+    if not any(one.driver for one in found):
         click.echo("nothing is attached that looks like a card reader", err=True)
 
 
@@ -131,12 +138,43 @@ def _wait_for_card(
             click.echo(f"reader {row['name']} is not up: {row['detail']}", err=True)
     if not as_json:
         click.echo("hold a card to the reader … (Ctrl-C ends)", err=True)
-    seen: dict[str, Any] = ask(config.station.state_dir, command, reader=reader)
-    return seen
+    with nullcontext() if as_json else _reminder(config, reader):
+        seen: dict[str, Any] = ask(config.station.state_dir, command, reader=reader)
+        return seen
 
 
-def _print_readers(config: Config, *, as_json: bool) -> None:
-    rows = _list_readers(config)
+@contextmanager
+def _reminder(config: Config, reader: str | None) -> Iterator[None]:
+    """Say once how the readers are, if the block takes long."""
+
+    def remind() -> None:
+        with suppress(AgentError):  # Whoever waits is told the same
+            rows = _list_readers(config)
+            click.echo("no card was seen so far; this is how it stands:", err=True)
+            for row in rows:
+                if reader in (None, row["name"]):
+                    state = "up" if row["up"] else "DOWN"
+                    click.echo(
+                        f"reader {row['name']}: {state}: {row['detail']}", err=True
+                    )
+            click.echo("the log may say more: journalctl -u rfid-agent -n 20", err=True)
+
+    timer = threading.Timer(SILENCE_S, remind)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _print_readers(config: Config, reader: str | None, *, as_json: bool) -> None:
+    known = _list_readers(config)
+    rows = [row for row in known if reader in (None, row["name"])]
+    if known and not rows:
+        names = ", ".join(row["name"] for row in known)
+        raise RefusedError(f"no reader is called {reader!r}; there are: {names}")
     if as_json:
         print_json(rows)
         return

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.options import config_option, load
-from agent.errors import AgentError
+from agent.cli.output import count, quiet_log, tell_asking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.config import Config
+    from drivers.findings import Finding
 
 
 @click.command()
@@ -60,13 +63,15 @@ def check_config(path: Path | None, config_path: Path, *, online: bool) -> None:
     """Check a configuration file; every mistake is shown with its remedy."""
     config = load(path or config_path)
     click.echo(
-        f"{config.path} is valid: {len(config.evses)} EVSE, {len(config.readers)} "
-        f"readers, {len(config.upstreams)} upstreams"
+        f"{config.path} is valid: {count(len(config.evses), 'EVSE')}, "
+        f"{count(len(config.readers), 'reader')}, "
+        f"{count(len(config.upstreams), 'upstream')}"
     )
     for note in config.notes:
         click.echo(f"note: {note}")
     if online:
-        problems = [*asyncio.run(_check_upstreams(config)), *_check_drivers(config)]
+        with quiet_log():
+            problems = [*asyncio.run(_check_upstreams(config)), *_check_drivers(config)]
         for problem in problems:
             click.echo(problem, err=True)
         if problems:
@@ -75,29 +80,22 @@ def check_config(path: Path | None, config_path: Path, *, online: bool) -> None:
 
 async def _check_upstreams(config: Config) -> list[str]:
     """Discover every backend; print what is there and return what is not."""
-    from agent.connections import connect  # noqa: PLC0415 - start-up time
+    from agent.doctor import look_at_backends  # noqa: PLC0415 - start-up time
 
-    problems = []
-    for upstream in config.upstreams:
-        name = upstream.config.name
-        try:
-            connection = connect(config, upstream)
-            try:
-                for line in await connection.check():
-                    click.echo(f"upstream {name}: {line}")
-            finally:
-                await connection.close()
-        except AgentError as err:
-            problems.append(f"upstream {name}: {err}")
-    return problems
+    found = [one async for one in look_at_backends(config, tell_asking)]
+    return _sort_out(found)
 
 
 def _check_drivers(config: Config) -> list[str]:
     """Let every driver look for what it needs; print what is there."""
     from agent.doctor import look_at_drivers  # noqa: PLC0415 - start-up time
 
+    return _sort_out(look_at_drivers(config))
+
+
+def _sort_out(findings: Iterable[Finding]) -> list[str]:
     problems = []
-    for finding in look_at_drivers(config):
+    for finding in findings:
         if finding.ok:
             click.echo(finding.what)
         else:

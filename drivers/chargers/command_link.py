@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from drivers.chargers.command_messages import MAX_LINE_BYTES, build, parse, shorten
 from drivers.errors import DeviceGoneError, FrameError, TransientDeviceError
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from drivers.chargers.command_messages import Do, Message
     from drivers.errors import DriverError
+
+
+_SILENT: Final = "; does it flush its output after each line?"
 
 
 class NoAnswerError(TransientDeviceError, TimeoutError):
@@ -45,6 +48,8 @@ class Link:
         self._last_number = 0
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._answered_at = self._loop.time()
+        #: What it has said since its last answer that may be meant for one.
+        self._advice = _SILENT
         #: Why nothing more will come.
         self.failure: DriverError | None = None
 
@@ -74,6 +79,7 @@ class Link:
         except TimeoutError as err:
             raise NoAnswerError(
                 f"expected an answer to {do} within {within_s:g} s, got none"
+                f"{self._advice}"
             ) from err
         finally:
             del self._waiting[number]
@@ -107,6 +113,8 @@ class Link:
         if message.id is not None:
             # Also a late one is a sign of life.
             self._answered_at = self._loop.time()
+        if message.id is not None or self._advice == _SILENT:
+            self._advice = ""
         self._on_message(message)
         waiter = self._waiting.get(message.id or 0)
         if waiter is not None and not waiter.done():
@@ -121,5 +129,6 @@ class Link:
         self._on_failure()
 
     def _complain(self, text: str) -> None:
+        self._advice = f"; but a line that is no answer: {text}"
         if self._program is not None:
             self._program.complain(text)

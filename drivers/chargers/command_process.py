@@ -88,6 +88,7 @@ class Process(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._has_told_end = False
+        self._last_words = ""
         self._exited = asyncio.Event()
         self._drained = asyncio.Event()
 
@@ -96,8 +97,10 @@ class Process(asyncio.SubprocessProtocol):
     def write(self, line: bytes) -> None:
         """Hand it a line; a DriverError if it takes none."""
         pipe = self._stdin()
-        if pipe is None or pipe.is_closing() or self._has_told_end:
+        if pipe is None or self._has_told_end:
             raise DeviceGoneError("the program takes no requests any more")
+        if pipe.is_closing():
+            return  # Its end is told of in a moment, and says more.
         if pipe.get_write_buffer_size() > _MAX_UNREAD_BYTES:
             raise TransientDeviceError("the program does not read its requests")
         pipe.write(line)
@@ -143,7 +146,9 @@ class Process(asyncio.SubprocessProtocol):
             if fd == _STDOUT:
                 self._on_line(line)
             else:
-                self._murmur.say(f"says: {shorten(line or '(a very long line)')}")
+                words = shorten(line or "(a very long line)")
+                self._last_words = words or self._last_words
+                self._murmur.say(f"says: {words}")
         if (pause_s := self._rations[fd].take(len(data))) > 0:
             pipe = self._pipe(fd)
             pipe.pause_reading()
@@ -160,13 +165,16 @@ class Process(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         """Notice its end."""
         self._exited.set()
-        status = self._transport.get_returncode() if self._transport else None
-        self._tell_end(f"the program {_describe(status)}")
+        if self._ending is not None:
+            self._ending.cancel()
+        # Its last words may not have been read; what it has started may hold the pipes.
+        self._ending = self._loop.call_later(_EXIT_FOLLOWS_S, self._tell_exit)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Notice that it has ended and all that it wrote was read."""
         del exc
         self._drained.set()
+        self._tell_exit()
 
     # ---- inside ---------------------------------------------------------------------
 
@@ -178,6 +186,11 @@ class Process(asyncio.SubprocessProtocol):
         """Return what it writes to; it has just written, so it runs."""
         pipe = self._transport.get_pipe_transport(fd) if self._transport else None
         return cast("asyncio.ReadTransport", pipe)
+
+    def _tell_exit(self) -> None:
+        status = self._transport.get_returncode() if self._transport else None
+        words = f": {self._last_words}" if self._last_words and status else ""
+        self._tell_end(f"the program {_describe(status)}{words}")
 
     def _tell_end(self, why: str) -> None:
         if not self._has_told_end:

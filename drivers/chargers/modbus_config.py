@@ -67,7 +67,7 @@ class StateRegister(Register):
     def fault_name(self, value: float) -> str:
         """Give a value its name, or its number."""
         names = {int(text, 0): name for text, name in self.faults.items()}
-        return names.get(int(value), f"state {value:g}")
+        return names.get(int(value), f"state {value:.15g}, in none of the lists")
 
     def is_fault(self, value: float) -> bool:
         """Tell whether this value is a fault by name."""
@@ -84,7 +84,9 @@ class SwitchRegister(Register):
     def __post_init__(self) -> None:
         Register.__post_init__(self)
         if not self.table.is_writable:
-            raise ValueError(f"table: a {self.table.value} cannot be written")
+            raise ValueError(
+                f"table: {self.table.value} cannot be written; it takes holding or coil"
+            )
         if self.on == self.off:
             raise ValueError(f"off: {self.off} is on already")
         for key, value in (("on", self.on), ("off", self.off)):

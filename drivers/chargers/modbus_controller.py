@@ -130,16 +130,19 @@ class Controller:
                 await self._line.write(
                     self._config, register.table, register.address, words
                 )
-            found: float | None = None
-            with suppress(NoAnswerError):
+            problem: TransientDeviceError
+            try:
                 found = await self._read(register)
-            if found is not None and is_done(found):
-                return
+            except NoAnswerError as err:
+                problem = err
+            else:
+                if is_done(found):
+                    return
+                problem = UnconfirmedError(
+                    f"wrote {value:g} to {register}, and it reads {found:g}"
+                )
             if _now() >= deadline:
-                wrote = f"wrote {value:g} to {register}"
-                if found is None:
-                    raise NoAnswerError(f"{wrote}, and nothing can be read back")
-                raise UnconfirmedError(f"{wrote}, and it reads {found:g}")
+                raise problem
             await asyncio.sleep(CHECK_EVERY_S)
 
     async def _read(self, register: Register) -> float:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # More than any meter of a charger can have counted.
 ABSURD_WH: Final = 10**12
+# Less than one step of any register: whole numbers and swapped words, read as a float.
+TINY_WH: Final = 1e-9
 
 Scale = Annotated[float, Meta(gt=0, description="a number above 0")]
 
@@ -59,8 +61,11 @@ class EnergyRegister(Register):
         """Turn what was read into Wh; FrameError if that cannot be."""
         value = self.decode(words) * self.scale
         wh = value * 1000 if self.unit is EnergyUnit.KWH else value
-        if not 0 <= wh < ABSURD_WH:
-            raise FrameError(f"expected an energy in {self}, got {wh:g} Wh")
+        if not 0 <= wh < ABSURD_WH or 0 < wh < TINY_WH:
+            raise FrameError(
+                f"expected an energy in {self}, got {wh:g} Wh: check address, table, "
+                "type, word_order and scale"
+            )
         return round(wh)
 
 

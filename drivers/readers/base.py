@@ -61,7 +61,10 @@ class CardLeft:
 
 @dataclass(frozen=True, slots=True)
 class ReaderUp:
-    """The reader is ready for cards; `device` is its own name for the logs."""
+    """The reader is ready for cards; `device` is its own name for the logs.
+
+    Said again when there is more to say of it, such as that its bytes make no sense.
+    """
 
     device: str
 

@@ -56,7 +56,8 @@ def opening_error(place: Place, err: Exception) -> DriverError:
     if code in _GONE:
         return DeviceGoneError(f"there is no NFC adapter at {place}: {why}")
     return TransientDeviceError(
-        f"no PN532 answers at {place}: {why}; check its wiring and its mode switches"
+        f"no PN532 answers at {place}: {why}; check its wiring and its mode switches, "
+        "and switch its power off and on"
         if isinstance(place, TtyPlace)
         else f"cannot open {place}: {why}"
     )

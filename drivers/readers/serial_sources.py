@@ -7,6 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
+from drivers.readers.base import ReaderUp
 from drivers.readers.formats import ascii as lines_of_text
 from drivers.readers.formats import id12, pn532, rdm6300, sl032, twn4, wiegand
 from drivers.readers.formats.dialogue import UnreadableCardError
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# What has come by now would be a card or two, were it of the right format and speed.
+# What has come by now would be three cards, were it of the right format and speed.
 GARBAGE_BYTES: Final = 48
+# Of lines that have 7 to 10 bytes.
+SHORT_GARBAGE_BYTES: Final = 24
 # A loop that was held up may find a reader's bytes only after the time was over.
 GRACE_S: Final = 0.02
 
@@ -104,7 +107,10 @@ class _Heard(Source):
         self._codec = _make_codec(config, monotonic())
         self._presence = presence
         self._monotonic = monotonic
+        is_short = config.format in (Format.WIEGAND, Format.WIEGAND_RAW)
+        self._most_garbage = SHORT_GARBAGE_BYTES if is_short else GARBAGE_BYTES
         self._garbage_bytes = 0
+        self._is_puzzled = False
 
     async def start(self) -> str:
         """Say what should be there: nobody can ask."""
@@ -115,8 +121,7 @@ class _Heard(Source):
         data = await self._read(leaves_at)
         at = self._monotonic()
         reports = self._codec.feed(data, at)
-        self._look_for_garbage(len(data), found=bool(reports))
-        events = []
+        events = self._look_for_garbage(len(data), found=bool(reports))
         for report in reports:
             events += self._presence.saw(report, at)
         return events + self._presence.unseen(at)
@@ -135,20 +140,24 @@ class _Heard(Source):
         except TimeoutError:
             return b""
 
-    def _look_for_garbage(self, count: int, *, found: bool) -> None:
-        """Warn once if the format cannot be right: nothing else would tell."""
-        if self._garbage_bytes > GARBAGE_BYTES:
-            return
+    def _look_for_garbage(self, count: int, *, found: bool) -> list[ReaderEvent]:
+        """Tell if the format cannot be right, until it was; nothing else would."""
         self._garbage_bytes = 0 if found else self._garbage_bytes + count
+        device = f"{self._format.value} reader at {self._port.name}"
+        if found and self._is_puzzled:
+            self._is_puzzled = False
+            return [ReaderUp(device)]
+        if self._is_puzzled or self._garbage_bytes <= self._most_garbage:
+            return []
+        self._is_puzzled = True
         is_text = self._format is Format.ASCII
-        if self._garbage_bytes > GARBAGE_BYTES:
-            _LOGGER.warning(
-                "%s: %d bytes and no %s in them; check format%s and baudrate",
-                self._port.name,
-                self._garbage_bytes,
-                "line that fits" if is_text else f"{self._format.value} frame",
-                ", pattern" if is_text else "",
-            )
+        problem = (
+            f"{self._garbage_bytes} bytes and no "
+            f"{'line that fits' if is_text else f'{self._format.value} frame'} in "
+            f"them; check format{', pattern' if is_text else ''} and baudrate"
+        )
+        _LOGGER.warning("%s: %s", self._port.name, problem)
+        return [ReaderUp(f"{device}: {problem}")]
 
 
 class _Polled(Source):

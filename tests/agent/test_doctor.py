@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,3 +88,24 @@ def test_a_weak_power_supply_is_named(
     monkeypatch.setattr(doctor, "_THROTTLED", throttled)
     problem = problem_of(examine(path), "power supply")
     assert (words in problem) if words else not problem
+
+
+def test_a_backend_that_hangs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for a while, which is told, and the others are asked as well."""
+    monkeypatch.setattr(doctor, "BACKEND_WITHIN_S", 0.05)
+    asked: list[str] = []
+
+    async def main() -> dict[str, str]:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            text = GOOD.replace("https://backend.example", url)
+            text = text.replace("https://hub.example", url)
+            config = load_config(write(tmp_path, text))
+            looking = doctor.look_at_backends(config, asked.append)
+            return {one.what: one.problem async for one in looking}
+
+    found = asyncio.run(main())
+    assert list(found) == asked == ["upstream cpo", "upstream hub"]
+    assert {problem[:12] for problem in found.values()} == {"no answer wi"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.cli.output import print_json, print_table, progress_bar
+from agent.cli.output import count, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,3 +91,12 @@ def test_a_terminal_gets_a_bar_beside_the_data(
     assert captured.out == ""
     assert "fetching" in captured.err
     assert "10/10" in captured.err
+
+
+def test_numbers_of_things() -> None:
+    """One is not many, and none is."""
+    assert [count(n, "reader") for n in (0, 1, 2)] == [
+        "0 readers",
+        "1 reader",
+        "2 readers",
+    ]

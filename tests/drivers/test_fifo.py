@@ -182,3 +182,17 @@ def test_opening_says_why_it_cannot(
             LineFifo(tmp_path / "pipe").__enter__()
 
     run(main())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """It may appear, so it is looked for again."""
+
+    async def main() -> None:
+        path = tmp_path / "none" / "bench.cards"
+        with (
+            pytest.raises(TransientDeviceError, match=r"make the directory .*/none$"),
+            LineFifo(path),
+        ):
+            pass
+
+    run(main())

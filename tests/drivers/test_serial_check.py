@@ -66,6 +66,24 @@ def test_a_file_is_no_port(tmp_path: Path) -> None:
     assert "is no serial port" in check_serial_port(str(tmp_path / "file")).problem
 
 
+@pytest.mark.parametrize(("kind", "is_port"), [("tty", True), ("hidraw", False)])
+def test_another_device_is_no_port(
+    port: str,
+    tmp_path: Path,
+    kind: str,
+    is_port: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A reader of another kind at that path: nobody is asked to stop what holds it."""
+    number = Path(port).stat().st_rdev
+    entry = tmp_path / f"dev/char/{os.major(number)}:{os.minor(number)}"
+    (tmp_path / "class" / kind).mkdir(parents=True)
+    entry.mkdir(parents=True)
+    (entry / "subsystem").symlink_to(tmp_path / "class" / kind)
+    add_process(tmp_path, 7, "udevd", port)
+    problem = SerialCheck(tmp_path, tmp_path).check(port).problem
+    assert ("stop udevd" if is_port else "is no serial port") in problem
+
+
 def test_a_console_is_named(port: str, tmp_path: Path) -> None:
     """Boot messages are no charger's language."""
     name = Path(port).name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -329,11 +330,45 @@ def test_opening_says_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "Name or service not known",
+        ),
+        (OSError(errno.ECONNREFUSED, "Connect call failed"), "Connection refused"),
+        (TimeoutError(), "no answer"),
+    ],
+)
+def test_why_a_serial_server_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, why: str
+) -> None:
+    """In words of the system, without its numbers."""
+
+    async def fail(*_args: object) -> None:
+        raise error
+
+    async def main() -> None:
+        with pytest.raises(TransientDeviceError) as caught:
+            await serial_socket.connect("socket://server:1")
+        assert str(caught.value).startswith(
+            f"cannot connect to socket://server:1: {why};"
+        )
+
+    monkeypatch.setattr("asyncio.open_connection", fail)
+    run(main())
+
+
+@pytest.mark.parametrize(
     ("number", "error", "says"),
     [
         (errno.EACCES, AccessDeniedError, r"/dev/x.* group dialout"),
         (errno.EPERM, AccessDeniedError, r"group dialout"),
-        (errno.EBUSY, TransientDeviceError, r"/dev/x is used by another program"),
+        (
+            errno.EBUSY,
+            TransientDeviceError,
+            r"/dev/x is used .*; as root, .* doctor names it",
+        ),
         (errno.EAGAIN, TransientDeviceError, r"used by another program"),
         (errno.ENXIO, DeviceGoneError, r"no serial port at /dev/x"),
         (errno.EMFILE, TransientDeviceError, r"cannot open /dev/x: Too many"),

@@ -134,7 +134,7 @@ class Dialogue(Generic[F]):
                     why = f"no valid answer in {self._bytes_heard} bytes"
         raise TransientDeviceError(
             f"the module at {self.name} does not work: {why}; "
-            "check its wiring, its mode and the baudrate"
+            "check its power, wiring and mode, and format, baudrate and crc (of a TWN4)"
         )
 
     async def once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,14 @@ def test_probing_needs_no_configuration(found: list[Found], tmp_path: Path) -> N
     assert json.loads(run("list", "--probe", "--json", *nowhere)) == []
 
 
+def test_probing_that_finds_no_reader_says_so(found: list[Found]) -> None:
+    """Also if there is something to say of a service that cannot be asked."""
+    found[:] = [Found("PC/SC", note="pcscd is not running")]
+    result = CliRunner().invoke(main, ["readers", "list", "--probe"])
+    assert result.stdout == "# PC/SC\n# pcscd is not running\n"
+    assert result.stderr == "nothing is attached that looks like a card reader\n"
+
+
 def test_listing_is_the_same_with_and_without_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +85,19 @@ def test_listing_is_the_same_with_and_without_its_name(
     assert run("list", *config) == table
     assert run("list", "--json", *config) == run("--json", *config)
     assert json.loads(run("--json", *config)) == [ROW]
+
+
+def test_one_reader_is_listed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that there is not is a mistake, and no empty list."""
+    monkeypatch.setattr(commands, "ask", Agent().ask)
+    config = ["--config", str(write(tmp_path))]
+    (_, row) = run("--reader", "gate", *config).splitlines()
+    assert row.startswith("gate\t")
+    result = CliRunner().invoke(main, ["readers", "--reader", "gat", *config])
+    assert result.exit_code == 1
+    assert "no reader is called 'gat'; there are: front, gate" in result.stderr
 
 
 def test_without_an_agent_it_says_where_to_look(tmp_path: Path) -> None:
@@ -131,6 +153,39 @@ def test_identify_says_that_a_reader_is_down(
     ]
     result = CliRunner().invoke(main, ["readers", "identify", "--json", *config])
     assert json.loads(result.stdout) == SEEN
+
+
+class PatientAgent(Agent):
+    """No card comes before the readers were asked about once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_asked_again = threading.Event()
+
+    def ask(self, _: Path, command: str, **_request: object) -> object:
+        """Answer."""
+        if self.asked.count("readers") == 1 and command == "readers":
+            self._is_asked_again.set()
+        if command == "identify":
+            self._is_asked_again.wait()
+        return super().ask(_, command)
+
+
+def test_identify_says_how_the_readers_are_if_no_card_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes in a wrong format are no card, and waiting would tell nobody why."""
+    monkeypatch.setattr(commands, "SILENCE_S", 0.0)
+    monkeypatch.setattr(commands, "ask", PatientAgent().ask)
+    config = ["--config", str(write(tmp_path))]
+    arguments = ["readers", "identify", "--reader", "front", *config]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines()[1:] == [
+        "no card was seen so far; this is how it stands:",
+        "reader front: up: fine",
+        "the log may say more: journalctl -u rfid-agent -n 20",
+    ]
 
 
 def test_identify_says_why_a_card_gave_no_number(

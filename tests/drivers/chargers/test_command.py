@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -470,6 +471,33 @@ def test_an_answer_from_before_a_command_is_no_contradiction() -> None:
             program.tell(**old)
             await bench.later(0.1)
             assert bench.error is None
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ([], r"got none; does it flush its output after each line\?"),
+        (["OK"], "got none; but a line that is no answer: JSON is malformed"),
+        (['{"ok": true}', '{"event": "connected"}'], r"no answer: expected an .id."),
+        (['{"event": "connected"}'], "got none$"),
+        (["OK", '{"id": 999, "ok": true}'], "got none$"),
+    ],
+)
+def test_a_program_without_answers_is_told_what_it_did_instead(
+    said: list[str], advice: str
+) -> None:
+    """The two mistakes of most first programs are named where people look."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.program.deaf_to = {"state", "disable"}
+        async with bench.listening() as program:
+            for line in said:
+                program.say(line)
+            await bench.later(20)
+            assert re.search(advice, str(bench.error))
 
     run_virtual(main())
 

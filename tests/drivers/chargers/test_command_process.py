@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from drivers.chargers import command_process
 from drivers.chargers.command_messages import MAX_LINE_BYTES
 from drivers.chargers.command_process import run_program
 from drivers.chargers.command_ration import BURST_BYTES, BYTES_PER_S, Ration
@@ -23,7 +26,7 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
-from tests.drivers.pipes import open_files, run
+from tests.drivers.pipes import HANG_S, open_files, run
 from tests.e2e.waiting import until
 from tests.fakes.virtual_loop import run_virtual
 
@@ -36,6 +39,17 @@ ECHO = "import sys\nfor line in sys.stdin: print(line.strip(), flush=True)"
 # Says that it runs, and does not end by itself.
 STUBBORN = "print(1, flush=True)\nwhile True: time.sleep(9)"
 DEAF_TO_TERM = f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{STUBBORN}"
+
+
+def end_patiently(monkeypatch: pytest.MonkeyPatch, *, minds_term: bool) -> None:
+    """Have it ended step by step, whatever time a busy machine takes for one."""
+    happens = command_process._happens
+    # For the end of its input, which it does not mind; SIGTERM; SIGKILL; its last words
+    waits = iter([0.1, HANG_S if minds_term else 0.1, HANG_S, 0.1])
+    monkeypatch.setattr(
+        command_process, "_happens", lambda event, _: happens(event, next(waits))
+    )
+    monkeypatch.setattr(command_process, "_EXIT_FOLLOWS_S", HANG_S)
 
 
 class Ears:
@@ -186,13 +200,14 @@ open({str(mark)!r}, "a").write("switched off")
 @pytest.mark.parametrize(
     ("script", "signal"), [(STUBBORN, "SIGTERM"), (DEAF_TO_TERM, "SIGKILL")]
 )
-def test_it_is_ended(script: str, signal: str) -> None:
+def test_it_is_ended(script: str, signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By request if it does not mind its input, by force if it does not mind that."""
 
     async def main() -> None:
         ears = Ears()
-        async with ears.start(script, grace_s=0.1):
+        async with ears.start(script):
             await ears.take(1)
+            end_patiently(monkeypatch, minds_term=signal == "SIGTERM")
         assert signal in str(await ears.end)
 
     run(main())
@@ -278,7 +293,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_flood_is_held_back(flood: str) -> None:
+def test_a_flood_is_held_back(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a program says without end stays in its pipe, and it has to wait.
 
     It is ended like any other.
@@ -292,11 +307,12 @@ sys.exit(3)
 
     async def main() -> None:
         ears = Ears()
-        async with ears.start(script, grace_s=0.1) as program:
+        async with ears.start(script) as program:
             pipe = program._pipe(descriptor)
             while pipe.is_reading():
                 assert not ears.end.done(), "nothing has held it back"
                 await asyncio.sleep(0)
+            end_patiently(monkeypatch, minds_term=True)
         assert "SIGTERM" in str(await ears.end)
 
     run(main())
@@ -354,6 +370,43 @@ time.sleep(99)
         run(main())
     finally:
         os.kill(pids[0], signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("raise SystemExit('no such relay')", "has ended with exit status 1: no such "),
+        ("print('gone', file=sys.stderr); print(file=sys.stderr)", "exit status 0$"),
+        ("print('ah', file=sys.stderr); os.kill(os.getpid(), 9)", "by SIGKILL: ah$"),
+        ("1 / 0", "exit status 1: ZeroDivisionError: division by zero$"),
+    ],
+)
+def test_an_end_that_is_no_good_comes_with_the_last_words(
+    script: str, why: str
+) -> None:
+    """The status shows what the log has among many other lines."""
+
+    async def main() -> None:
+        ears = Ears()
+        async with ears.start(script):
+            assert re.search(why, str(await ears.end))
+
+    run(main())
+
+
+def test_requests_meanwhile_do_not_hide_why_a_program_has_ended() -> None:
+    """Its input is closed a moment before its exit is known."""
+
+    async def main() -> None:
+        ears = Ears()
+        async with ears.start("1 / 0") as program:
+            while not ears.end.done():
+                with suppress(DeviceGoneError):
+                    program.write(b"x\n")
+                await asyncio.sleep(0)
+            assert "ZeroDivisionError" in str(ears.end.result())
+
+    run(main())
 
 
 def test_a_program_that_has_gone_takes_nothing() -> None:

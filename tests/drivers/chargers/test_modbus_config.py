@@ -100,7 +100,7 @@ def test_a_profile_of_ones_own() -> None:
         faults={"0x4500": "E", "5": "failure"},
     )
     names = [profile.state.fault_name(value) for value in (0x4500, 5, 6)]
-    assert names == ["E", "failure", "state 6"]
+    assert names == ["E", "failure", "state 6, in none of the lists"]
     assert profile.enable == SwitchRegister(address=3, table=Table.COIL, on=0, off=1)
     assert profile.current == CurrentRegister(
         address=106,
@@ -178,7 +178,7 @@ STATE = "state = { address = 1, absent = [1], connected = [2], charging = [3] }\
         ),
         (
             SIMPLE + 'enable = { address = 5, table = "discrete" }',
-            "charger.enable.table: a discrete cannot be written",
+            "charger.enable.table: discrete cannot be written; it takes holding or ",
         ),
         (
             SIMPLE + "enable = { address = 5, off = 1 }",

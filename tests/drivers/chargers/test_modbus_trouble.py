@@ -67,7 +67,7 @@ def test_a_state_that_there_is_not() -> None:
             bench.evse.odd_state = None
             assert await bench.later(3) == []
             bench.evse.odd_state = 77
-            assert await bench.later(3) == [Fault("state 77")]
+            assert await bench.later(3) == [Fault("state 77, in none of the lists")]
             bench.evse.odd_state = None
             assert await bench.later(3) == [FaultCleared()]
 

@@ -12,6 +12,7 @@ import pytest
 from drivers.errors import FrameError, TransientDeviceError
 from drivers.meters.base import POLL_EVERY
 from drivers.meters.modbus import (
+    EASTRON_TOTAL,
     EnergyRegister,
     EnergyUnit,
     ModbusMeter,
@@ -153,6 +154,21 @@ def test_a_register_of_ones_own() -> None:
 def test_units(register: EnergyRegister, words: list[int], wh: int) -> None:
     """Everything becomes whole Wh."""
     assert register.read_wh(words) == wh
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"type": ValueType.FLOAT32, "word_order": WordOrder.LITTLE},
+        {"type": ValueType.UINT32, "unit": EnergyUnit.KWH},
+    ],
+)
+def test_a_register_that_is_misread_is_no_reading(kind: dict[str, Any]) -> None:
+    """A float's words in the wrong order are no nought, and a float is no number."""
+    register = EnergyRegister(address=0, table=Table.INPUT, **kind)
+    with pytest.raises(FrameError, match=r"check address, table, type, word_order"):
+        register.read_wh([0x4060, 0])
+    assert EASTRON_TOTAL.read_wh([0, 0]) == 0
 
 
 def test_closing_lets_go_of_the_line() -> None:

@@ -202,13 +202,52 @@ def test_a_wrong_format_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> N
         for _ in range(20):
             line.send(FRAME)
             await asyncio.sleep(1)
-        assert len(watch.take()) == 1
+        problem = "56 bytes and no id12 frame in them; check format and baudrate"
+        assert watch.take() == [
+            ReaderUp("id12 reader at /dev/fake"),
+            ReaderUp(f"id12 reader at /dev/fake: {problem}"),
+        ]
         await watch.stop()
 
     run_virtual(main())
     (message,) = caplog.messages
     assert message.startswith("/dev/fake: 56 bytes and no id12 frame in them")
     assert "62E3" not in message
+
+
+def test_a_short_format_that_is_wrong_is_told_of_at_the_fourth_card() -> None:
+    """Parity bits that the format does not expect: a card after the other is lost."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "wiegand").events())
+        for told in (1, 0, 0, 0, 1, 0):
+            await asyncio.sleep(1)
+            assert len(watch.take()) == told
+            line.send(b"1A2B3C4\r")
+        await watch.stop()
+
+    run_virtual(main())
+
+
+def test_a_card_ends_the_doubt_about_the_format() -> None:
+    """Noise while the cable was touched is not shown for ever."""
+
+    async def main() -> None:
+        line = FakeLine()
+        watch = Watch(open_reader(line, "rdm6300").events())
+        await asyncio.sleep(1)
+        line.send(b"?" * (GARBAGE_BYTES + 1))
+        await asyncio.sleep(1)
+        *_, doubt = watch.take()
+        assert isinstance(doubt, ReaderUp)
+        assert "check format and baudrate" in doubt.device
+        line.send(FRAME)
+        await asyncio.sleep(0.1)
+        assert watch.take()[0] == ReaderUp("rdm6300 reader at /dev/fake")
+        await watch.stop()
+
+    run_virtual(main())
 
 
 def test_a_right_format_is_never_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.registered import LOCATION, TARIFF, free_port
+from tests.e2e.registered import LOCATION, TARIFF
 from tests.e2e.station import AgentProcess
 from tests.e2e.tables import TOKEN_FILE, UPSTREAM
+from tests.fakes.ports import ReservedPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +26,13 @@ def invited_station(
 
     It tells of every change of the register at once.
     """
-    port = free_port()
-    with AgentProcess(emsp, start=False) as agent:
+    with ReservedPort() as port, AgentProcess(emsp, start=False) as agent:
         agent.tables["station"] |= LOCATION
         agent.tables["tariff"] = TARIFF
         agent.tables["reporting"] = {"meter_every": "1ms", "update_every": "1ms"}
         agent.tables["server"] = {
-            "public_url": f"http://127.0.0.1:{port}/station/ocpi",
-            "listen": f"127.0.0.1:{port}",
+            "public_url": f"http://127.0.0.1:{port.number}/station/ocpi",
+            "listen": f"127.0.0.1:{port.number}",
         }
         agent.tables["evse"][0]["evse_id"] = "SE*ABC*E1*1"
         agent.tables["upstream"][0] |= {"handshake": True, "cdrs": True, **upstream}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.e2e.station import AgentProcess
 from tests.e2e.tables import TOKEN_FILE, UPSTREAM
+from tests.fakes.ports import ReservedPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,23 +27,15 @@ LOCATION: Final = {
 TARIFF: Final = {"per_kwh": "40", "per_session": "100", "vat_percent": "25"}
 
 
-def free_port() -> int:
-    """Find a port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def reachable_station(reference: Reference, **upstream: Any) -> Iterator[AgentProcess]:  # noqa: ANN401 - keys of [[upstream]]
     """Run a station that has been invited and has not registered yet."""
-    port = free_port()
-    with AgentProcess(reference, start=False) as agent:
+    with ReservedPort() as port, AgentProcess(reference, start=False) as agent:
         agent.tables["station"] |= LOCATION
         agent.tables["tariff"] = TARIFF
         agent.tables["server"] = {
-            "public_url": f"http://127.0.0.1:{port}/station/ocpi",
-            "listen": f"127.0.0.1:{port}",
+            "public_url": f"http://127.0.0.1:{port.number}/station/ocpi",
+            "listen": f"127.0.0.1:{port.number}",
         }
         agent.tables["evse"][0]["evse_id"] = "SE*ABC*E1*1"
         agent.tables["upstream"][0] |= {"handshake": True, "cdrs": True, **upstream}

@@ -86,11 +86,11 @@ class AgentProcess(DaemonProcess):
         until(is_there, f"a whitelist of {tokens}")
 
     def wait_until_good(self, part: str) -> None:
-        """Wait until the daemon has nothing bad to say of this part of it."""
+        """Wait until the daemon has said that this part of it works."""
 
         def is_good() -> bool:
-            parts = self.ask("status")["parts"]
-            return all(one["ok"] for one in parts if one["part"] == part)
+            parts = {one["part"]: one["ok"] for one in self.ask("status")["parts"]}
+            return bool(parts.get(part))
 
         until(is_good, f"{part} to work")
 
@@ -142,8 +142,9 @@ class AgentProcess(DaemonProcess):
         until(lambda: self.evse(evse)["vehicle"] != "absent", "the vehicle")
 
     def unplug(self, evse: str = EVSE) -> None:
-        """Let the car leave."""
+        """Let the car leave, and return when the station knows."""
         self.charger("unplug", evse)
+        until(lambda: self.evse(evse)["vehicle"] == "absent", "the empty socket")
 
     def draw(self, watts: int, evse: str = EVSE) -> None:
         """Let the car draw this much."""

@@ -93,6 +93,10 @@ def test_a_grant_is_told_and_taken_back() -> None:
         agent.wait_for_whitelist(1)
         assert agent.tap(CARD)["outcome"] == "granted"
         until(lambda: "INVALID" in statuses(reference), "the lapse of a grant")
+        # The next one is not to lapse before the car is there.
+        del agent.tables["authorization"]["connection_timeout"]
+        agent.reload()
+        agent.wait_until_ready()
         assert agent.tap(CARD)["outcome"] == "granted"
         agent.plug()
         until(lambda: statuses(reference)[-1] == "ACTIVE", "a start")

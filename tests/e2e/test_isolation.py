@@ -9,6 +9,7 @@ import pytest
 from tests.e2e import cards
 from tests.e2e.station import AgentProcess
 from tests.e2e.tables import EVSE, OTHER_EVSE, evse, pcsc_reader, pipe_reader
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from tests.interop.extrawest import ExtrawestServer
@@ -17,10 +18,13 @@ pytestmark = pytest.mark.stack
 
 
 def part(agent: AgentProcess, name: str) -> dict[str, Any]:
-    """What `status` says of one part."""
-    parts = {item["part"]: item for item in agent.ask("status")["parts"]}
-    found: dict[str, Any] = parts[name]
-    return found
+    """What `status` says of one part, as soon as it says anything."""
+
+    def find() -> dict[str, Any] | None:
+        parts = {item["part"]: item for item in agent.ask("status")["parts"]}
+        return parts.get(name)
+
+    return until(find, f"a word about {name}")
 
 
 def test_readers_that_cannot_work_do_not_disturb_another(

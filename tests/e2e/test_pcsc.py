@@ -11,6 +11,7 @@ import pytest
 from drivers.readers.pcsc_scard import Scard
 from drivers.readers.pcsc_session import DOUBT_S
 from drivers.readers.pcsc_states import EMPTY
+from tests.conftest import PCSCD_TIMEOUT_S
 from tests.drivers.indicators.acs_readers import GREEN, RED, Acr122u
 from tests.e2e import cards
 from tests.e2e.reports import statuses, the_session
@@ -201,6 +202,7 @@ def tap_all(agent: AgentProcess, table: list[Place], outcome: str) -> None:
         until(lambda: all(place.device.leds == GREEN for place in table), "accepted")
 
 
+@pytest.mark.timeout(PCSCD_TIMEOUT_S)
 def test_eight_readers_of_one_station(emsp: ExtrawestServer, tmp_path: Path) -> None:
     """Eight cards at once, each at its own EVSE; pcscd dies, and eight taps end all."""
     with eight_slots(tmp_path) as pcscd:

@@ -139,8 +139,11 @@ def test_lights_go_with_the_session(emsp: ExtrawestServer, twn4: Twn4OnPty) -> N
         assert agent.cli("sync", "--accept-shrink").returncode == 0
         assert tap(agent, twn4, cards.ALWAYS)["outcome"] == "refused"
         twn4.wait_until_seen(RED | GREEN, RED, 0, RED, GREEN)
-        # One of 600 ms, and maybe that of the flash before it.
-        assert 550 < sum(on_ms for _, _, on_ms, _ in twn4.device.beeps) < 670
+        # One of 600 ms in pieces, of which a busy machine may leave some out, and maybe
+        # that of the flash before it. No other signal has a tone of more than 80 ms.
+        pieces_ms = [on_ms for _, _, on_ms, _ in twn4.device.beeps]
+        assert max(pieces_ms) > 80
+        assert sum(pieces_ms) < 670
         emsp.set_tokens([cards.token(cards.ALWAYS, "ALWAYS")])
         assert agent.cli("sync").returncode == 0
         agent.plug()

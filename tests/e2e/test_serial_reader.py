@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
+READER_PART = f"reader {READER}"
 CARD = bytes.fromhex("1362E3086C")
 BACKWARDS = CARD[::-1].hex().upper()
 _SILENCE_S = 0.3  # What begins in the middle of something else is no card
@@ -59,8 +60,9 @@ def line() -> Iterator[Line]:
 
 
 def reader(line: Line, **more: object) -> dict[str, object]:
-    """Configure it."""
-    return {"name": READER, "driver": "serial", "port": line.path, **more}
+    """Configure it; a card has left before Line.show() shows it again."""
+    table = {"name": READER, "driver": "serial", "port": line.path, **more}
+    return table | {"held_for": "200ms"}
 
 
 def test_a_card_on_a_serial_line_charges_and_stops(
@@ -74,11 +76,10 @@ def test_a_card_on_a_serial_line_charges_and_stops(
         agent.start()
         agent.wait_for_whitelist(1)
         agent.plug()
+        agent.wait_until_good(READER_PART)
         line.show(CARD)
         assert agent.outcome()["outcome"] == "started"
         agent.meter(2000)
-        # It has left by itself once it is not repeated any more.
-        time.sleep(1.5)
         line.show(CARD)
         agent.events.expect(outcome="stopped")
         assert the_session(emsp)[-1]["kwh"] == 2.0
@@ -99,10 +100,10 @@ def test_identify_tells_what_to_configure_and_that_works(
             cwd=PROJECT_ROOT,
             stdout=subprocess.PIPE,
         )
+        agent.wait_until_good(READER_PART)
         # It may not listen yet, so the card is shown until somebody has seen it.
         while asking.poll() is None:
             line.show(CARD)
-            time.sleep(1.2)
         said, _ = asking.communicate()
         rows = json.loads(said)["spellings"]
         (right,) = [row for row in rows if row["listed"]]
@@ -111,6 +112,6 @@ def test_identify_tells_what_to_configure_and_that_works(
         agent.tables["reader"][0]["uid"] = {"reverse": True}
         agent.restart()
         agent.plug()
-        time.sleep(1.5)
+        agent.wait_until_good(READER_PART)
         line.show(CARD)
         agent.events.expect(outcome="started")

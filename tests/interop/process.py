@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
+from tests.fakes.ports import ReservedPort
 from tests.interop.environment import PROJECT_ROOT
 from tests.interop.shapes import COUNTRY_CODE, PARTY_ID
 from tests.interop.store import JOURNAL, SEED
@@ -62,10 +63,14 @@ class ServerProcess:
             "INTEROP_REPAIRS": " ".join(repairs),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._reserved: ReservedPort | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         self._directory = tempfile.TemporaryDirectory(prefix="interop-")
+        # Nobody else may get the port while the server is stopped.
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         self._file(JOURNAL).touch()
         self._file(SEED).write_text(json.dumps({"tokens": [], "authorize": {}}))
         try:
@@ -82,6 +87,8 @@ class ServerProcess:
         traceback: TracebackType | None,
     ) -> None:
         self.kill()
+        if self._reserved is not None:
+            self._reserved.close()
         if self._directory is not None:
             self._directory.cleanup()
 
@@ -123,7 +130,7 @@ class ServerProcess:
     # ---- start and end --------------------------------------------------------------
 
     def start(self) -> None:
-        """Run the server until it answers, on the port it had before if any."""
+        """Run the server until it answers, always on the same port."""
         if self._process is not None:
             raise HarnessError("expected a stopped server, it is running")
         # The child inherits a listening socket: no port race, and a request made now
@@ -132,7 +139,6 @@ class ServerProcess:
             # Accepted sockets inherit this. Without it every answer, sent as head and
             # body, waits for the client's delayed acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.port = listener.getsockname()[1]
             self._process = self._spawn(listener.fileno())
         self._control("GET", "requests")
 

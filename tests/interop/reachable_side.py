@@ -12,8 +12,8 @@ from agent.ocpi.guest import Guest
 from agent.ocpi.registration import Registrar
 from agent.ocpi.server import OcpiServer, ServerOptions
 from tests.agent.ocpi.server.hosting import MemorySessions
-from tests.e2e.registered import free_port
 from tests.fakes.clock import FakeClock
+from tests.fakes.ports import ReservedPort
 from tests.interop.agent_side import AgentSide
 
 if TYPE_CHECKING:
@@ -45,10 +45,15 @@ class ReachableSide(AgentSide):
         super().__init__(server, folder, handshake=True, their_party=None, **changes)
         self.invitation = invitation
         self.is_listening = True
-        self.port = port or free_port()
+        self._reserved = ReservedPort(port or 0)
+        self.port = self._reserved.number
         self.public_url = f"http://127.0.0.1:{self.port}/station/ocpi"
         self.registrar = self.make_registrar(self.public_url)
         self.sessions = MemorySessions()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._reserved.close()
+        super().__exit__(*exc_info)
 
     def make_registrar(self, public_url: str) -> Registrar:
         """Make one that tells another URL, for the same connection."""

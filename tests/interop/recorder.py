@@ -40,15 +40,20 @@ class Recorder:
         self._repairs = os.environ["INTEROP_REPAIRS"].split()
         self._faults = Faults()
         self._requests: list[JsonObject] = []
+        #: Counts how often everything was forgotten.
+        self._day = 0
 
     async def __call__(self, scope: JsonObject, receive: Receive, send: Send) -> None:
         """Answer one request, or hang up, as the faults say."""
         if scope["type"] != "http":
             await self._server(scope, receive, send)
             return
+        day = self._day
         body = await _read_body(receive)
-        is_control = scope["path"].startswith(CONTROL)
-        answer = await (self._control if is_control else self._exchange)(scope, body)
+        if scope["path"].startswith(CONTROL):
+            answer = await self._control(scope, body)
+        else:
+            answer = await self._exchange(scope, body, day)
         if answer is not None:
             await answer.send(send)
             return
@@ -58,12 +63,16 @@ class Recorder:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def _exchange(self, scope: JsonObject, body: bytes) -> Answer | None:
-        """Process one OCPI request; None means hang up."""
+    async def _exchange(
+        self, scope: JsonObject, body: bytes, day: int
+    ) -> Answer | None:
+        """Process one OCPI request of a day; None means hang up."""
         record = _record(scope, body)
-        self._requests.append(record)
+        # What a former test has left on its way is none of the next one's.
+        if day == self._day:
+            self._requests.append(record)
         # Those of its time: a late request must not spend what was set after it.
-        faults = self._faults
+        faults = self._faults if day == self._day else Faults()
         if delay := faults.take(record, "delay"):
             # A client that gives up meanwhile does not stop the processing.
             await asyncio.sleep(delay["seconds"])
@@ -74,7 +83,8 @@ class Recorder:
             answer = Answer.from_fault(instead)
         else:
             answer = await self._process(scope, body)
-            self._keep(record, answer)
+            if day == self._day:
+                self._keep(record, answer)
             if faults.take(record, "cut_after"):
                 return None
             repair(self._repairs, record, answer)
@@ -123,6 +133,7 @@ class Recorder:
                 self._requests.clear()
             case "DELETE", "history":
                 self._store.forget()
+                self._day += 1
             case "POST", "faults":
                 self._faults.active.append(json.loads(body))
             case "DELETE", "faults":

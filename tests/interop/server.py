@@ -139,9 +139,10 @@ class EmspServer(ServerProcess):
     def forget(self) -> None:
         """Forget all but tokens and outcomes, for good: it is the first day again.
 
-        That is: faults, requests, sessions, CDRs, invitations and registrations.
+        That is: faults, requests, sessions, CDRs, invitations and registrations. A
+        request that is on its way is neither recorded nor kept.
         """
-        for kind in ("faults", "requests", "history"):
+        for kind in ("history", "faults", "requests"):
             self._control("DELETE", kind)
 
     # ---- inside ---------------------------------------------------------------------

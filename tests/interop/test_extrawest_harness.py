@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -25,19 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.interop.process import Repair
-    from tests.interop.store import JsonObject
 
 pytestmark = pytest.mark.stack
 
 SESSION = "/SE/ABC/S-1"
-
-
-def wait_for_sessions(server: ExtrawestServer) -> dict[str, list[JsonObject]]:
-    """Return the accepted sessions as soon as there is one."""
-    deadline = time.monotonic() + 10
-    while not (sessions := server.sessions()) and time.monotonic() < deadline:
-        pass
-    return sessions
 
 
 def discover(server: ExtrawestServer, client: httpx.Client) -> dict[str, str]:
@@ -204,31 +194,6 @@ def test_cut(
     assert len(extrawest.sessions().get("S-1", [])) == kept
     (recorded,) = extrawest.requests()
     assert (recorded.status, recorded.faults) == (None, [kind])
-
-
-def test_delay_processes_after_the_client_gave_up(
-    extrawest: ExtrawestServer, client: httpx.Client
-) -> None:
-    """A slow server still acts on a request whose client timed out."""
-    extrawest.set_fault("delay", path="/sessions/", seconds=0.5)
-    client.timeout = httpx.Timeout(10, read=0.1)
-    with pytest.raises(httpx.ReadTimeout):
-        client.put(extrawest.sessions_url + SESSION, json=make_session("ACTIVE"))
-    assert list(wait_for_sessions(extrawest)) == ["S-1"]
-
-
-def test_a_late_request_leaves_new_faults_alone(
-    extrawest: ExtrawestServer, client: httpx.Client
-) -> None:
-    """What was delayed before the faults were forgotten spends none set after that."""
-    extrawest.set_fault("delay", path="/sessions/", seconds=0.5)
-    client.timeout = httpx.Timeout(10, read=0.1)
-    with pytest.raises(httpx.ReadTimeout):
-        client.put(extrawest.sessions_url + SESSION, json=make_session("ACTIVE"))
-    extrawest.clear_faults()
-    extrawest.set_fault("status", status=503)
-    assert wait_for_sessions(extrawest)
-    assert client.get(extrawest.versions_url).status_code == 503
 
 
 def test_link_faults(extrawest: ExtrawestServer, client: httpx.Client) -> None:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 #: Where the library of pcscd looks for the socket, if it is set before it is loaded.
 SOCKET_VARIABLE: Final = "PCSCLITE_CSOCK_NAME"
-#: Of what a client says before it waits: a header, and then something in one piece.
-FIRST_BYTES: Final = 8 + 1
+#: What a client says before it waits: a header, and then something in one piece.
+HEADER_BYTES: Final = 8
 
 
 class RefusingPcscd:
-    """Hangs up on every client without having read what it says; a context manager.
+    """Hangs up on every client without having read all it says; a context manager.
 
     That is all that a client learns of a refusal.
     """
@@ -49,4 +49,7 @@ class RefusingPcscd:
             while True:
                 client, _ = self._socket.accept()
                 with client:
-                    client.recv(FIRST_BYTES, socket.MSG_PEEK | socket.MSG_WAITALL)
+                    # One that is hung up on before it has said all takes that for the
+                    # end of pcscd.
+                    client.recv(HEADER_BYTES, socket.MSG_WAITALL)
+                    client.recv(1, socket.MSG_PEEK)

@@ -44,7 +44,8 @@ def test_a_card_comes_and_goes(target: nfc.clf.LocalTarget, uid: bytes) -> None:
                 assert up.device.endswith(f"{HOST}:{port}")
                 arrived = await following(events)
                 assert isinstance(arrived, CardArrived)
-                assert (arrived.uid, arrived.lying) == (uid, True)
+                # Whether in time to count as lying there is up to the two threads.
+                assert arrived.uid == uid
             assert isinstance(await following(events), CardLeft)
 
     run(main())

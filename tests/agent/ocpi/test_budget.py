@@ -20,6 +20,7 @@ from agent.ocpi.authorization import CredentialsToken
 from agent.ocpi.connection import OcpiConnection
 from agent.ocpi.upstream import Upstream
 from tests.agent.ocpi.peer import DETAILS, SECRET, STATION, TOKENS, VERSIONS
+from tests.e2e.waiting import until
 from tests.fakes.virtual_loop import VirtualLoop
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def hanging_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     yield names
-    # The loop has ended: nobody has waited for these threads.
+    # The loop has ended: nobody has waited for these threads, not even for their start.
     threads = [one for one in threading.enumerate() if one.name == "look-up"]
-    assert len(threads) == len(names)
+    until(lambda: len(names) == len(threads), "what the threads look up")
     end.set()
     for thread in threads:
         thread.join()

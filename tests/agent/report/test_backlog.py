@@ -88,10 +88,12 @@ def test_a_long_backlog_drains_in_order_and_in_bounded_memory(
         health = Health(FakeClock())
         loop = DeliveryLoop(server, thread, Calendar(), backoff, health)
         tracemalloc.start()
-        task = asyncio.create_task(loop.run())
-        await server.done.wait()
-        _, most_bytes = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        try:
+            task = asyncio.create_task(loop.run())
+            await server.done.wait()
+            _, most_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
         await thread.depth()
         task.cancel()
         await asyncio.wait({task})

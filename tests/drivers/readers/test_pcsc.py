@@ -420,9 +420,15 @@ def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
         collect(PcscConfig(), 1)
 
 
+def threads_of_cards() -> set[threading.Thread]:
+    """Give the threads that read a card on the reader now."""
+    return {one for one in threading.enumerate() if one.name.endswith(READER)}
+
+
 def test_reader_that_hangs() -> None:
     """Cards on a reader that never answers block few threads, then are refused."""
     answers = threading.Event()
+    before = threads_of_cards()  # Those of another test may just be ending
 
     def hang(*_: object) -> tuple[int, list[int]]:
         answers.wait()
@@ -435,7 +441,7 @@ def test_reader_that_hangs() -> None:
         try:
             for edge in (INSERTED, EMPTIED) * (MAX_STUCK + 1):
                 session._on_edge(READER, edge)
-            stuck = [t for t in threading.enumerate() if t.name.endswith(READER)]
+            stuck = threads_of_cards() - before
             assert len(stuck) == MAX_STUCK
             told = [await session.next_event() for _ in range(2 * MAX_STUCK + 2)]
         finally:

@@ -45,12 +45,15 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     answering.set()
 
 
-def test_looking_at_readers_ends_in_time(answers: threading.Event) -> None:
+def test_looking_at_readers_ends_in_time(
+    answers: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who only wants to look is told what to do, and looks again when it answers."""
     with pytest.raises(HangingPcscdError, match=RESTART) as caught:
         list_readers()
     assert isinstance(caught.value, TransientDeviceError)
     answers.set()
+    monkeypatch.setattr(pcsc_listing, "ANSWERS_WITHIN_S", PATIENCE_S)
     assert list_readers() == [READER]
 
 

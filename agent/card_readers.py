@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
 from agent.domain.transforms import NOTHING, UidTransform
-from agent.domain.uid import Technology, Uid, aliases_of
+from agent.domain.uid import Technology, Uid, UidProblem, aliases_of, find_problem
 from agent.errors import STORE_ERRORS, StoreCorruptError
 from agent.supervisor import supervise
 from drivers.readers import base as reader_events
@@ -192,6 +192,12 @@ class ReaderPort:
             self._on_unreadable(seen._replace(problem=str(err)))
             return
         self._tell(seen._replace(uid=uid))
+        if find_problem(uid, technology) is UidProblem.WRONG_LENGTH:
+            _LOGGER.warning(
+                "reader %s: no %s card has a number of %d bytes; how to read it says: "
+                "rfid-agent readers identify",
+                *(self.name, technology.value, len(event.uid)),
+            )
         self._post(
             self._desk.tap(self.name, event.slot, uid, technology, lying=event.lying)
         )

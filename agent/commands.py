@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from importlib.metadata import version
+from string import hexdigits
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -137,6 +138,8 @@ class Commands:
     async def tap(self, request: dict[str, Any]) -> AsyncIterator[Any]:
         """Tap a card that nobody holds, and wait for its outcome."""
         uid = _card_of(request)
+        if not uid.value or set(uid.value) - set(hexdigits):
+            raise CommandError("expected a card number, hex digits like 04A1B2C3D4E5F6")
         with self._parts.events.listen() as events:
             tapped = self._ports(request)[0].inject(uid)
             try:

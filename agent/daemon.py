@@ -98,7 +98,8 @@ class Daemon:
             await self._start(stack, parts.timekeeper.run())
             service.notify("READY=1")
             _LOGGER.info(
-                "ready: %d readers, %d EVSEs", len(parts.readers), len(parts.chargers)
+                "ready: readers %s; EVSEs %s",
+                *(", ".join(names) for names in (parts.readers, parts.chargers)),
             )
             await self._stopping.wait()
             service.notify("STOPPING=1" if self._terminating else "RELOADING=1")
@@ -141,7 +142,9 @@ class Daemon:
                 await asyncio.gather(*found)
             await parts.runner.drain()
         except TimeoutError:
-            _LOGGER.warning("some chargers are silent; their EVSEs stay out of use")
+            for uid, charger in parts.chargers.items():
+                if not charger.found.is_set():
+                    _LOGGER.warning("EVSE %s: no word from its charger so far", uid)
 
     # ---- while running --------------------------------------------------------------
 

@@ -131,6 +131,13 @@ def open_lines(chip: str, lines: Mapping[str, OutputLine | InputLine]) -> Lines:
     return gpiod_lines.open_lines(chip, lines)
 
 
+def lines_taken(
+    chip: str, lines: Mapping[str, OutputLine | InputLine]
+) -> Iterable[str]:
+    """Name lines as the configuration does when two want the same."""
+    return [f"GPIO line {line.line} of {chip}" for line in lines.values()]
+
+
 def check_lines(
     chip: str, lines: Mapping[str, OutputLine | InputLine]
 ) -> Iterable[Finding]:

@@ -12,6 +12,7 @@ from agent import registry
 from agent.config.reading import Mistakes, Place
 from agent.domain.policy import OfflineMode
 from agent.domain.reports import Scope
+from drivers.taking import Taking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,16 @@ V211 = "2.1.1"
 LOCATION_KEYS = ("address", "city", "country", "latitude", "longitude")
 
 
-def check_combinations(config: Config, mistakes: Mistakes) -> None:
-    """Check what no table can know by itself."""
-    _check_unknown_cards(config, mistakes)
-    _check_shared_paths(config, mistakes)
+def check_combinations(
+    config: Config, mistakes: Mistakes, *, has_all_upstreams: bool
+) -> None:
+    """Check what no table can know by itself.
+
+    `has_all_upstreams`: no [[upstream]] was left out for a mistake of its own.
+    """
+    if has_all_upstreams:
+        _check_unknown_cards(config, mistakes)
+    _check_what_is_taken(config, mistakes)
     _check_indicators(config, mistakes)
     _check_location(config, mistakes)
     _check_server(config, mistakes)
@@ -168,8 +175,8 @@ def _check_unknown_cards(config: Config, mistakes: Mistakes) -> None:
         )
 
 
-def _check_shared_paths(config: Config, mistakes: Mistakes) -> None:
-    """Refuse one device or pipe that two drivers would fight over."""
+def _check_what_is_taken(config: Config, mistakes: Mistakes) -> None:
+    """Refuse one device, line or pipe that two drivers would fight over."""
     tables = []
     for number, evse in enumerate(config.evses, start=1):
         place = Place("evse", number)
@@ -183,11 +190,9 @@ def _check_shared_paths(config: Config, mistakes: Mistakes) -> None:
             (place, "driver", f"reader {reader.name}", reader.reader),
             (place, "indicator", indicator, reader.indicator),
         ]
-    users: dict[object, str] = {}
+    users: dict[str, str] = {}
     for place, key, user, table in tables:
-        # A meter may be the charger's own, and then shares even its number.
-        name = _port_of(table.options, key)
-        for used in [*_paths_in(table.options), *([name] if name else [])]:
+        for used in _taken_by(table.options):
             if used in users:
                 problem = f"{used} is used by the {users[used]} and the {user}"
                 mistakes.add(place, key, problem)
@@ -203,18 +208,10 @@ def _check_indicators(config: Config, mistakes: Mistakes) -> None:
             mistakes.add(Place("reader", number), f"indicator.{key}", problem)
 
 
-def _port_of(options: object, key: str) -> str | None:
-    """Name a serial port, or a device of a line that several share."""
-    port = getattr(options, "port", None)
-    if not isinstance(port, str) or key == "meter":
-        return None
-    number = getattr(options, "device_id", None)
-    return port if number is None else f"{port}, device_id {number},"
-
-
-def _paths_in(options: object) -> list[Path]:
-    """Every path among a driver's options; drivers describe them as dataclasses."""
-    if not is_dataclass(options) or isinstance(options, type):
-        return []
-    values = (getattr(options, item.name) for item in fields(options))
-    return [value for value in values if isinstance(value, Path)]
+def _taken_by(options: object) -> Iterator[str]:
+    """Name what a driver does not share: all its files, and what its Config `takes`."""
+    if is_dataclass(options) and not isinstance(options, type):
+        values = (getattr(options, item.name) for item in fields(options))
+        yield from (str(value) for value in values if isinstance(value, Path))
+    if isinstance(options, Taking):
+        yield from options.takes()

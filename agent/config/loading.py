@@ -53,7 +53,10 @@ def load_config(path: Path, credentials_dir: Path | None = None) -> Config:
         tables = tomllib.loads(text)
     except OSError as err:
         raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except UnicodeDecodeError as err:
+        line = err.object[: err.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not valid TOML: save it as UTF-8") from err
+    except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"{path}: not valid TOML: {err}") from err
     except RecursionError as err:
         raise ConfigError(f"{path}: not valid TOML: nested too deeply") from err
@@ -102,7 +105,8 @@ class _Loader:
             upstreams=tuple(upstreams),
             notes=tuple(self._notes),
         )
-        check_combinations(config, self._mistakes)
+        is_whole = len(upstreams) == len(self._tables.get("upstream", []))
+        check_combinations(config, self._mistakes, has_all_upstreams=is_whole)
         return config
 
     # ---- tables -------------------------------------------------------------------

@@ -82,7 +82,8 @@ class Mistakes:
         line = _find_line(self.text, place, key)
         where = f"{self.path}:{line}" if line else str(self.path)
         shown = "" if value is ... else f" = {_show(value)}"
-        self.found.append(f"{where}: {place} {key}{shown}: {problem}")
+        what = f"{place} {key}" if key else f"{place}"
+        self.found.append(f"{where}: {what}{shown}: {problem}")
 
     def add_table(self, name: str, known: Iterable[str]) -> None:
         """Note a table that does not exist."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+DOUBT: Final = "is versions_url right?"
+
 
 class Endpoints(Struct, frozen=True, kw_only=True):
     """Where a backend serves what we need, in the version that was chosen.
@@ -82,7 +84,7 @@ async def discover(
     or ours can change that.
     """
     first = SUPPORTED[wanted.versions[0]].ENCODING
-    call = Call(method="GET", url=versions_url)
+    call = Call(method="GET", url=versions_url, doubt=DOUBT)
     version, url = choose_version(await client.ask(call, "versions", first), wanted)
     call = Call(method="GET", url=url)
     scope = f"{version} details"
@@ -95,7 +97,8 @@ def choose_version(response: Response, wanted: Wanted) -> tuple[str, str]:
     offered = read_items(open_envelope(response), _VERSION)
     if offered is None:
         raise TransientUpstreamError(
-            f"{response.call.name}: expected a list of versions, got something else"
+            f"{response.call.name}: expected a list of versions, got something else; "
+            f"{DOUBT}"
         )
     for version in wanted.versions:
         for offer in offered:

@@ -209,9 +209,16 @@ def _describe(response: Response, envelope: Envelope | None) -> str:
         if _is_present(envelope.status_message):
             words = bytes(envelope.status_message)
     elif response.status < 400:  # noqa: PLR2004 - no error, so no words but data
-        return f"{answer} with {kind or 'nothing'}, expected an OCPI envelope"
+        what = f"with {kind or 'nothing'}, expected an OCPI envelope"
+        return f"{answer} {what}{_doubt(response)}"
     elif kind != "text/html":
         # Pages made for browsers explain nothing in their first lines.
         words = response.body[:_MAX_WORDS_BYTES]
     quoted = response.quote(words.decode(errors="replace"))
-    return f"{answer}: {quoted}" if quoted else answer
+    told = f"{answer}: {quoted}" if quoted else answer
+    return told if envelope is not None else f"{told}{_doubt(response)}"
+
+
+def _doubt(response: Response) -> str:
+    doubt = response.call.doubt
+    return f"; {doubt}" if doubt and response.status < 500 else ""  # noqa: PLR2004 - its own errors

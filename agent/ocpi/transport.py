@@ -72,6 +72,7 @@ class Call:
     """One request. `url` may hold a card number, so messages use `name`.
 
     `shown` stands for the path in messages where the path itself must not be seen;
+    `doubt` is a person's first question if what answers is no OCPI server;
     `private` are the values to remove from whatever the server says about it. A `token`
     is used instead of the client's own.
     """
@@ -86,6 +87,7 @@ class Call:
     private: tuple[str, ...] = field(default=(), repr=False)
     timeout: timedelta = DEFAULT_TIMEOUT
     token: CredentialsToken | None = field(default=None, repr=False)
+    doubt: str = ""
 
     @property
     def name(self) -> str:

@@ -110,7 +110,7 @@ class Charger(ABC):
 
     `Config` is the driver's own table of the configuration, a frozen dataclass;
     relative paths in it are resolved against the state directory before the
-    driver sees them.
+    driver sees them. It may be `Taking`.
     """
 
     Config: ClassVar[type[Any]]

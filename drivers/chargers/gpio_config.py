@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path  # noqa: TC003 - the configuration reads this annotation
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from drivers.gpio import ChipId, InputLine, OutputLine, PulseLine
+from drivers.gpio import ChipId, InputLine, OutputLine, PulseLine, lines_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PulsesPerKwh = Annotated[
     int, Meta(ge=1, le=100_000, description="a whole number, printed on the meter")
@@ -50,6 +53,12 @@ class GpioChargerConfig:
                 'vehicle: expected a table such as { line = "GPIO27" }, or '
                 "always_connected = true, and not both"
             )
+
+    def takes(self) -> Iterator[str]:
+        """Name what is not shared with anybody."""
+        yield from lines_taken(self.chip, self.lines())
+        if self.meter is not None:
+            yield str(self.meter.register)
 
     def lines(self) -> dict[str, OutputLine | InputLine]:
         """Name the lines by their tasks."""

@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 from drivers.modbus.address import DeviceAddress
 from drivers.modbus.values import Register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Amps = Annotated[
     int, Meta(ge=6, le=80, description="a whole number of amps from 6 to 80")
@@ -184,6 +187,10 @@ class ModbusConfig(DeviceAddress):
             raise ValueError("limit_amps: there is no current register to set it by")
         if registers.current is not None and self.limit_amps is not None:
             registers.current.check(self.limit_amps)
+
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody; the charger's own meter shares it."""
+        return [self.name]
 
     @property
     def registers(self) -> Profile:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from drivers.chargers.rapi_gate import Control
 from drivers.serial_url import check_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Amps = Annotated[
     int, Meta(ge=6, le=80, description="a whole number of amps from 6 to 80")
@@ -43,3 +46,7 @@ class OpenEvseConfig:
 
     def __post_init__(self) -> None:
         check_port(self.port)
+
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody."""
+        return [self.port]

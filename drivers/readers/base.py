@@ -84,7 +84,7 @@ class Reader(ABC):
 
     `Config` is the driver's own table of the configuration, a frozen dataclass;
     relative paths in it are resolved against the state directory before the
-    driver sees them. The constructor takes that structure and must not block.
+    driver sees them. It may be `Taking`. The constructor takes it and must not block.
     """
 
     Config: ClassVar[type[Any]]

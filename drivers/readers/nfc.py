@@ -54,6 +54,10 @@ class NfcConfig:
     def __post_init__(self) -> None:
         parse_place(self.device)
 
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody."""
+        return [self.device]
+
 
 def _open_adapter(place: Place) -> Adapter:
     """Import nfcpy and open; a DriverError says why that cannot be."""

@@ -31,6 +31,10 @@ class PcscConfig:
     match: str = "*"
     card_timeout: timedelta = timedelta(seconds=2)
 
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody: each tap would be two."""
+        return [f"PC/SC reader {self.match!r}"]
+
 
 class PcscReader(Reader):
     """All PC/SC readers that match; an event's `slot` is the PC/SC reader's name.

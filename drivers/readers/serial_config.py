@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
@@ -13,6 +13,9 @@ from drivers.errors import UnsupportedDeviceError
 from drivers.readers.formats import ascii as lines_of_text
 from drivers.readers.formats import id12, pn532, rdm6300, sl032, twn4, wiegand
 from drivers.serial_url import check_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Format(StrEnum):
@@ -68,3 +71,7 @@ class SerialReaderConfig:
             lines_of_text.AsciiCodec(0.0, self.pattern)
         except UnsupportedDeviceError as err:
             raise ValueError(f"pattern: {err}") from err
+
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody."""
+        return [self.port]

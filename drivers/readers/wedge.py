@@ -54,6 +54,10 @@ class WedgeConfig:
         parse_place(self.device, self.usb_port)
         Number(self.number, self.bytes)
 
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody."""
+        return [f"{self.device} {self.usb_port}".strip()]
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

@@ -135,6 +135,17 @@ def test_a_card_without_number_is_a_tap_as_well(
     assert "torn away" in caplog.text
 
 
+def test_a_number_that_no_card_has_is_explained(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The tap is refused as any other is, and the log says how long the number was."""
+    bench = Bench(base.CardArrived(b"\x1a\x2b\x3c", base.Technology.ISO14443, 1.0, "1"))
+
+    assert len(bench.read()) == 1
+    assert "no ISO14443 card has a number of 3 bytes" in caplog.text
+    assert "1A2B3C" not in caplog.text.upper()
+
+
 @pytest.mark.parametrize(
     ("error", "damages"),
     [

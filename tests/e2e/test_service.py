@@ -55,6 +55,7 @@ WRONG_REQUESTS: Final = (
     b'{"command": "tap"}\n',
     b'{"command": "tap", "uid": "\xc3\xa9\xc3\xa9"}\n',
     b'{"command": "tap", "uid": ["04"]}\n',
+    b'{"command": "tap", "uid": "zz"}\n',
     b'{"command": "sync", "upstream": ["cpo"]}\n',
     b'{"command": "retry", "id": "all"}\n',
     b'{"command": "retry", "id": 1e300}\n',

@@ -292,6 +292,71 @@ def test_two_drivers_do_not_fight_over_a_port(tmp_path: Path) -> None:
     """One serial port each; on a line of several devices, one number each."""
     with pytest.raises(ConfigError, match="ttyUSB0 is used by the charger of"):
         load_config(write(tmp_path, _two_chargers(OPENEVSE, OPENEVSE)))
-    with pytest.raises(ConfigError, match="device_id 1, is used by the charger of"):
+    with pytest.raises(ConfigError, match="device 1 on /dev/ttyUSB0 is used by"):
         load_config(write(tmp_path, _two_chargers(f"{MODBUS}1", f"{MODBUS}1")))
     load_config(write(tmp_path, _two_chargers(f"{MODBUS}1", f"{MODBUS}2")))
+
+
+RELAY = 'driver = "gpio", chip = "soc", always_connected = true, relay = { line = %s }'
+METER = (
+    'meter = { line = %s, pulses_per_kwh = 1000, register = "e.meter", '
+    'pull = "up", active_low = true }'
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        (RELAY % 5, RELAY % 5, "GPIO line 5 of soc"),
+        (f"{RELAY % 5}, {METER % 6}", f"{RELAY % 7}, {METER % 8}", "/e.meter"),
+    ],
+)
+def test_two_chargers_do_not_fight_over_lines(
+    tmp_path: Path, first: str, second: str, taken: str
+) -> None:
+    """One line has one task, and one file the count of one meter."""
+    used = f"{taken} is used by the charger of SE.ABC.E1 and the charger of SE.ABC.E2"
+    with pytest.raises(ConfigError, match=used):
+        load(tmp_path, _two_chargers(first, second))
+
+
+LIGHTS = '{ driver = "acs", model = "acr122u" }'
+LAMP = '{ driver = "gpio", chip = "soc", red = { line = "GPIO5" } }'
+
+
+@pytest.mark.parametrize(
+    ("front", "side", "taken"),
+    [
+        (
+            'driver = "serial"\nport = "/dev/ttyUSB0"\nformat = "id12"',
+            'driver = "nfc"\ndevice = "/dev/ttyUSB0"',
+            "/dev/ttyUSB0 is used by the reader front and the reader side",
+        ),
+        ('driver = "pcsc"', 'driver = "pcsc"', "PC/SC reader '[*]' is used by"),
+        (
+            f'driver = "pcsc"\nmatch = "A*"\nindicator = {LIGHTS}',
+            f'driver = "pcsc"\nmatch = "B*"\nindicator = {LIGHTS}',
+            "LEDs of 'ACS [*]' is used by the indicator of front and the indicator of",
+        ),
+        (
+            f'driver = "pcsc"\nmatch = "A*"\nindicator = {LAMP}',
+            f'driver = "pcsc"\nmatch = "B*"\nindicator = {LAMP}',
+            "GPIO line GPIO5 of soc is used by the indicator of front",
+        ),
+        (
+            'driver = "wedge"\ndevice = "08ff:0009"',
+            'driver = "wedge"\ndevice = "08ff:0009"',
+            "08ff:0009 is used by",
+        ),
+    ],
+)
+def test_two_readers_do_not_fight_over_a_device(
+    tmp_path: Path, front: str, side: str, taken: str
+) -> None:
+    """Each tap would be two, or each lamp have two masters."""
+    pipe = 'driver = "pipe"\npath = "%s.cards"'
+    file = '\nindicator = { driver = "file", path = "front.signals" }'
+    text = GOOD.replace(pipe % "front" + file, front).replace(pipe % "side", side)
+    assert "pipe" not in text
+    with pytest.raises(ConfigError, match=taken):
+        load(tmp_path, text)

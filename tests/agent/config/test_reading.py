@@ -242,7 +242,7 @@ def test_a_mistake_has_its_line(place: Place, key: str, line: int | None) -> Non
     found.add(place, key, "wrong")
 
     where = "config.toml" if line is None else f"config.toml:{line}"
-    assert found.found[0].startswith(f"{where}: {place} {key}")
+    assert found.found[0].startswith(f"{where}: {place} {key}".rstrip())
 
 
 def test_a_value_is_shown_in_one_line() -> None:

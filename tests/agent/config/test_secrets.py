@@ -45,6 +45,17 @@ def mistake(folder: Path, text: str) -> str:
     return message
 
 
+def test_a_secret_that_is_missing_is_the_only_mistake(tmp_path: Path) -> None:
+    """What its upstream would have been needed for is not missing besides."""
+    offline = 'offline = "allow-unknown"'
+    party = 'authorize_unknown = true\ncountry_code = "NL"\nparty_id = "TNM"'
+    text = extend(GOOD, authorization=offline, upstream=party)
+    load(tmp_path, text)
+    (tmp_path / "cpo.token").unlink()
+    text = text.replace('"cpo.token"', '"gone.token"')
+    assert "gone.token" in mistake(tmp_path, text)
+
+
 def test_every_secret_is_in_the_table() -> None:
     """A new one fails here until it is tested like the others."""
     assert {"token", *OTHERS} == set(SECRET_KEYS)

@@ -303,3 +303,24 @@ def test_any_answer_is_understood_or_named(body: bytes) -> None:
             read(respond(body))
         except (TransientUpstreamError, RefusedUpstreamError):
             continue
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "is_doubted"),
+    [
+        (404, b"", True),
+        (200, b"<html>Welcome</html>", True),
+        (200, b'{"status_code": 1000, "data": {"endpoints": []}}', True),
+        (404, b'{"status_code": 2003, "data": []}', False),
+        (503, b"", False),
+    ],
+)
+def test_an_address_that_is_no_versions_url_is_doubted(
+    status: int, content: bytes, *, is_doubted: bool
+) -> None:
+    """Whoever wrote it is told where to look, unless an OCPI server has spoken."""
+    peer = Peer()
+    peer.routes["GET", VERSIONS] = httpx.Response(status, content=content)
+    with pytest.raises((RefusedUpstreamError, TransientUpstreamError)) as caught:
+        find(peer)
+    assert ("is versions_url right?" in str(caught.value)) is is_doubted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
@@ -28,7 +28,7 @@ from agent.domain.messages import (
 from agent.supervisor import REOPEN, supervise
 from drivers.chargers import base as charger_events
 from drivers.chargers.base import MeterDown, MeterUp, Vehicle
-from drivers.errors import DeviceGoneError, DriverError, TransientDeviceError
+from drivers.errors import DriverError, UnsupportedDeviceError
 from drivers.indicators.base import Signal as DriverSignal
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _found(evse_uid: str, state: charger_events.ChargerState) -> ChargerFound:
 class IndicatorPort:
     """One reader's indicator; it may be slow or broken and nothing else notices.
 
-    What could not be shown and may be soon is shown again, until the next signal.
+    What cannot be shown, or no longer, is shown again soon, until the next signal.
     """
 
     def __init__(self, reader: str, indicator: Indicator, health: Health) -> None:
@@ -233,29 +233,41 @@ class IndicatorPort:
                     await self._indicator.close()
 
     async def _show_signals(self) -> None:
+        """Show each signal until the next; at least once, however soon that comes."""
         signal = await self._signals.get()
-        attempt = 1
         while True:
-            is_done = await self._show(signal)
+            tried = asyncio.Event()
+            showing = asyncio.create_task(self._keep_showing(signal, tried))
             try:
-                async with asyncio.timeout(
-                    None if is_done else SHOW_AGAIN.delay_s(attempt)
-                ):
-                    signal = await self._signals.get()
-                attempt = 1
-            except TimeoutError:
-                attempt += 1
+                await tried.wait()
+                signal = await self._signals.get()
+            finally:
+                showing.cancel()
+                await asyncio.wait({showing})
 
-    async def _show(self, signal: Signal) -> bool:
-        """Show it; say whether that is all that can be done."""
-        try:
-            await self._indicator.show(DriverSignal(signal.value))
-        except DriverError as err:
-            self._health.bad(self._part, str(err))
-            return not isinstance(err, TransientDeviceError | DeviceGoneError)
-        except Exception:
-            _LOGGER.exception("%s: the driver failed", self._part)
-            self._health.bad(self._part, "the driver failed")
-        else:
-            self._health.good(self._part)
-        return True
+    async def _keep_showing(self, signal: Signal, tried: asyncio.Event) -> None:
+        """Show it until that is all that can be done."""
+        attempt = 0
+        while True:
+            try:
+                async with aclosing(
+                    self._indicator.show(DriverSignal(signal.value))
+                ) as showing:
+                    async for _ in showing:
+                        self._health.good(self._part)
+                        tried.set()
+                        attempt = 0
+            except DriverError as err:
+                self._health.bad(self._part, str(err))
+                if isinstance(err, UnsupportedDeviceError):
+                    return
+            except Exception:
+                _LOGGER.exception("%s: the driver failed", self._part)
+                self._health.bad(self._part, "the driver failed")
+                return
+            else:
+                return
+            finally:
+                tried.set()
+            attempt += 1
+            await asyncio.sleep(SHOW_AGAIN.delay_s(attempt))

@@ -22,6 +22,7 @@ from drivers.indicators.none import NoIndicator, NoIndicatorConfig
 from drivers.readers.serial import SerialReader
 from tests.drivers.gpio_fake import FakeChip
 from tests.drivers.indicators.acs_readers import Acr122u
+from tests.drivers.indicators.showing import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +38,13 @@ class Shown:
 
 async def show(tell: Tell, *, kind: str, path: str = "", match: str = "") -> None:
     """Show `ready` until cancelled."""
-    indicator = _make(kind, path, match)
-    await indicator.show(Signal.READY)
+    screen = Screen(_make(kind, path, match))
+    await screen.show(Signal.READY)
     tell(Shown())
     try:
         await asyncio.Event().wait()
     finally:
-        await indicator.close()
+        await screen.close()
 
 
 async def show_on_module(tell: Tell, **options: Any) -> None:  # noqa: ANN401 - any key
@@ -51,15 +52,16 @@ async def show_on_module(tell: Tell, **options: Any) -> None:  # noqa: ANN401 - 
     reader = make(SerialReader, options)
     indicator = ModuleIndicator(ModuleIndicatorConfig())
     indicator.attach(reader)
+    screen = Screen(indicator)
     async with aclosing(reader.events()) as events:
         await anext(events)
         coming = asyncio.ensure_future(anext(events))
         try:
-            await indicator.show(Signal.READY)
+            await screen.show(Signal.READY)
             tell(Shown())
             await coming
         finally:
-            await indicator.close()
+            await screen.close()
             coming.cancel()
             await asyncio.wait({coming})
 

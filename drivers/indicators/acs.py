@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drivers.errors import AccessDeniedError, DriverError, UnsupportedDeviceError
+from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.indicators.acs_commands import Led, Light, Model
 from drivers.indicators.acs_link import Link, Way, is_meant
@@ -20,7 +19,7 @@ from drivers.indicators.patterns import Patterns
 from drivers.readers.pcsc_listing import explain_missing, list_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
     from drivers.indicators.acs_link import Shown
     from drivers.indicators.base import Signal
@@ -40,9 +39,13 @@ class AcsIndicatorConfig(Patterns):
     way: Way = Way.AUTO
     card_beep: bool | None = None
 
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody: two would overrule each other."""
+        return [f"LEDs of {self.match!r}"]
+
 
 class AcsIndicator(Indicator):
-    """Shows each signal's pattern; timers of the loop blink, never the reader itself.
+    """Shows each signal's pattern; the agent blinks, never the reader itself.
 
     What cannot be shown now is left out: nothing waits for a reader that is busy.
     """
@@ -65,27 +68,13 @@ class AcsIndicator(Indicator):
             load=load,
         )
         self._lamp = Lamp(link.put, call)
-        self._playing: asyncio.Task[None] | None = None
 
-    async def show(self, signal: Signal) -> None:
-        """Show the pattern's first light; the rest of it follows by itself.
-
-        Raise if the light fails. Later ones try again unless that is useless.
-        """
-        await self._stop()
-        player = Player(self._lamp, self._config.of(signal))
-        try:
-            await player.begin()
-        except (AccessDeniedError, UnsupportedDeviceError):
-            raise
-        except DriverError:
-            self._playing = asyncio.create_task(player.go_on())
-            raise
-        self._playing = asyncio.create_task(player.go_on())
+    def show(self, signal: Signal) -> AsyncGenerator[None]:
+        """Show the signal's pattern."""
+        return Player(self._lamp, self._config.of(signal)).play()
 
     async def close(self) -> None:
         """Leave all dark and silent, as far as that is possible."""
-        await self._stop()
         with suppress(DriverError):
             await self._lamp.put(Light(Led.NONE))
 
@@ -103,11 +92,3 @@ class AcsIndicator(Indicator):
             yield Finding("LEDs and buzzer", explain_missing(pattern, attached))
         if self._config.way is not Way.APDU:
             yield Finding("escape commands", find_refusal())
-
-    async def _stop(self) -> None:
-        playing, self._playing = self._playing, None
-        if playing is not None:
-            playing.cancel()
-            await asyncio.wait({playing})
-            if not playing.cancelled():
-                playing.result()

@@ -1,4 +1,4 @@
-"""One signal's pattern on a lamp that may fail: lights and tones, by timers."""
+"""One signal's pattern on a lamp that may fail for a moment."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from drivers.indicators.acs_commands import Led, Light
 from drivers.indicators.acs_link import Shown
 from drivers.indicators.patterns import (
     Colour,
-    Step,
     choose_lamps,
     light_steps,
     tone_steps,
 )
+from drivers.indicators.player import play
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from drivers.indicators.acs_thread import Lamp
-    from drivers.indicators.patterns import Pattern
+    from drivers.indicators.patterns import Pattern, Step
+    from drivers.indicators.player import Track
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,84 +33,79 @@ SHORTEST_S: Final = 0.1
 #: The reader changes its LEDs by itself at cards, and forgets them without power.
 #: What has failed is not tried more often either.
 REFRESH_S: Final = 2.0
+#: So many failures in a row of a light that was shown before are told.
+TRIES: Final = 3
 #: The ACR122U is deaf while it beeps, so a longer tone is made of pieces.
 PIECE_MS: Final = 200
 
 
 class Player:
-    """Plays `pattern` once `begin` has shown its first light, until cancelled."""
+    """Plays `pattern` on a lamp."""
 
     def __init__(self, lamp: Lamp, pattern: Pattern) -> None:
         self._lamp = lamp
+        self._pattern = pattern
         self._leds = leds_of(pattern)
-        self._lights = light_steps(pattern)
-        self._tones = tone_steps(pattern)
-        self._step = Step(on=False, seconds=None)
-        self._shown: Shown | None = None
+        #: What was not seen, or is not, is not heard either.
+        self._is_seen = False
 
-    async def begin(self) -> None:
-        """Show the first light; raise DriverError if that fails."""
-        self._step = next(self._lights)
-        self._shown = await self._lamp.put(self._light())
+    def play(self) -> AsyncGenerator[None]:
+        """Show and sound it, as `Indicator.show`."""
+        return play(self._shine(), self._sound())
 
-    async def go_on(self) -> None:
-        """Do what follows; failures only end it if trying again is useless."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._shine())
-                if self._shown in (Shown.BY_ESCAPE, Shown.BY_APDU):
-                    group.create_task(self._sound())
-        except* (AccessDeniedError, UnsupportedDeviceError) as group_error:
-            _LOGGER.debug("gave up: %s", group_error.exceptions[0])
-
-    async def _shine(self) -> None:
+    async def _shine(self) -> Track:
         """Blink, and put a light that rests again, for as long as cards are left alone.
 
         Through a card the first light stays: connecting to a card several times in a
         second could hide from pcscd that it was swapped.
         """
-        while self._shown not in (Shown.BY_APDU, Shown.NO_CARD):
-            lasts_s = self._step.seconds
-            if lasts_s is None or self._shown is None:
-                await asyncio.sleep(REFRESH_S)
+        steps = light_steps(self._pattern)
+        step = next(steps)
+        shown = await self._lamp.put(self._light(step))
+        self._is_seen = shown in (Shown.BY_ESCAPE, Shown.BY_APDU)
+        while shown not in (Shown.BY_APDU, Shown.NO_CARD):
+            if step.seconds is None:
+                yield REFRESH_S
             else:
-                await asyncio.sleep(max(lasts_s, SHORTEST_S))
-            if lasts_s is not None:
-                self._step = next(self._lights)
-            self._shown = await self._put(self._light())
+                yield max(step.seconds, SHORTEST_S)
+                step = next(steps)
+            shown = await self._put_on(self._light(step))
 
-    async def _sound(self) -> None:
-        try:
-            for step in self._tones:
-                if step.seconds is None:
+    async def _put_on(self, light: Light) -> Shown:
+        """Put a light that is not the first: the failure of a moment is none."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._lamp.put(light)
+            except (AccessDeniedError, UnsupportedDeviceError):
+                raise
+            except DriverError as err:
+                _LOGGER.debug("a light comes later: %s", err)
+            self._is_seen = False
+            await asyncio.sleep(REFRESH_S)
+        return await self._lamp.put(light)
+
+    async def _sound(self) -> Track:
+        for step in tone_steps(self._pattern):
+            if not step.on or step.seconds is None:
+                yield step.seconds
+                continue
+            for piece_s in pieces(step.seconds):
+                until = asyncio.get_running_loop().time() + piece_s
+                if not (self._is_seen and await self._beep(piece_s)):
                     return
-                if step.on:
-                    await self._beep(step.seconds)
-                else:
-                    await asyncio.sleep(step.seconds)
-        except UnsupportedDeviceError as err:
-            # What has lamps may have no buzzer: they are not to suffer for it.
-            _LOGGER.debug("no tones: %s", err)
+                yield until - asyncio.get_running_loop().time()
 
-    async def _beep(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        for piece_s in pieces(seconds):
-            until = loop.time() + piece_s
-            await self._put(Light(None, piece_s))
-            await asyncio.sleep(until - loop.time())
-
-    async def _put(self, light: Light) -> Shown | None:
-        """Tell what became of it, None if it failed for now."""
+    async def _beep(self, seconds: float) -> bool:
+        """Say whether it worked: what has lamps may have no buzzer."""
         try:
-            return await self._lamp.put(light)
-        except (AccessDeniedError, UnsupportedDeviceError):
-            raise
+            await self._lamp.put(Light(None, seconds))
         except DriverError as err:
-            _LOGGER.debug("a light or tone is left out: %s", err)
-            return None
+            _LOGGER.debug("no tones: %s", err)
+            return False
+        return True
 
-    def _light(self) -> Light:
-        return Light(self._leds if self._step.on else Led.NONE)
+    def _light(self, step: Step) -> Light:
+        return Light(self._leds if step.on else Led.NONE)
 
 
 def leds_of(pattern: Pattern) -> Led:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from drivers.findings import Finding
     from drivers.readers.base import Reader
@@ -48,8 +48,13 @@ class Indicator(ABC):
         """Learn whose indicator this is, before anything is shown or opened."""
 
     @abstractmethod
-    async def show(self, signal: Signal) -> None:
-        """Show the signal until the next one; raise DriverError if it cannot."""
+    def show(self, signal: Signal) -> AsyncGenerator[None]:
+        """Show the signal until closed; yield once it is seen, and when it is again.
+
+        Raise DriverError when it cannot be shown, or no longer. A generator that ends
+        leaves the signal as it is: nothing of it moves. Closing it ends blinking and
+        tones, and leaves the lamps as they are.
+        """
 
     async def close(self) -> None:  # noqa: B027 - most indicators have nothing to do
         """Show nothing any more, and give back what was taken; called once, last."""

@@ -13,7 +13,7 @@ from drivers.findings import Finding, user_name
 from drivers.indicators.base import Indicator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from drivers.indicators.base import Signal
 
@@ -33,7 +33,7 @@ class FileIndicator(Indicator):
     def __init__(self, config: FileIndicatorConfig) -> None:
         self._path = config.path
 
-    async def show(self, signal: Signal) -> None:
+    async def show(self, signal: Signal) -> AsyncGenerator[None]:
         """Append the signal; a few bytes, so the loop is not kept waiting."""
         try:
             _append(self._path, f"{signal}\n".encode("ascii"))
@@ -43,6 +43,7 @@ class FileIndicator(Indicator):
             else:
                 why = f"cannot write {self._path}: {err.strerror}"
             raise TransientDeviceError(why) from err
+        yield
 
     def check(self) -> Iterable[Finding]:
         """Look whether the file can be written, or made."""

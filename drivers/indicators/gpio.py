@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.errors import DriverError
-from drivers.gpio import ChipId, OutputLine, check_lines, open_lines
+from drivers.gpio import ChipId, OutputLine, check_lines, lines_taken, open_lines
 from drivers.indicators.base import Indicator
 from drivers.indicators.patterns import (
     Colour,
@@ -19,23 +17,19 @@ from drivers.indicators.patterns import (
     light_steps,
     tone_steps,
 )
+from drivers.indicators.player import play
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Iterable
 
     from drivers.findings import Finding
     from drivers.gpio import Lines, OpenLines
     from drivers.indicators.base import Misfit, Signal
-    from drivers.indicators.patterns import Pattern, Step
-
-_LOGGER = logging.getLogger(__name__)
+    from drivers.indicators.patterns import Pattern
+    from drivers.indicators.player import Track
 
 _LAMPS: Final = (Colour.RED, Colour.GREEN, Colour.BLUE, Colour.YELLOW)
 _BUZZER: Final = "buzzer"
-#: Lines that fail in the middle of a pattern are taken anew after so long, then after
-#: twice as long, and so on.
-_FIRST_RETRY_S: Final = 1.0
-_LAST_RETRY_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +47,10 @@ class GpioIndicatorConfig(Patterns):
         if not self.lines():
             raise ValueError("expected one of red, green, blue, yellow, buzzer")
 
+    def takes(self) -> Iterable[str]:
+        """Name what is not shared with anybody."""
+        return lines_taken(self.chip, self.lines())
+
     def lines(self) -> dict[str, OutputLine]:
         """Name the lines by what hangs on them."""
         named: dict[str, OutputLine | None] = {
@@ -66,10 +64,9 @@ class GpioIndicatorConfig(Patterns):
 
 
 class GpioIndicator(Indicator):
-    """Shows each signal's pattern by timers of the loop, until the next one.
+    """Shows each signal's pattern.
 
-    The lines are taken with the first signal. When they fail in the middle of a pattern
-    they are taken anew soon, and it begins again, without its tone.
+    The lines are taken with the first signal, and anew after they have failed.
     """
 
     Config = GpioIndicatorConfig
@@ -82,9 +79,6 @@ class GpioIndicator(Indicator):
         self._outputs = config.lines()
         self._lamps = [lamp for lamp in _LAMPS if lamp in self._outputs]
         self._lines: Lines | None = None
-        self._tracks: list[_Track] = []
-        self._again: asyncio.TimerHandle | None = None
-        self._again_in_s = 0.0
 
     @classmethod
     def find_misfits(cls, config: Any, reader: object) -> Iterable[Misfit]:  # noqa: ANN401 - as the base has it
@@ -95,42 +89,33 @@ class GpioIndicator(Indicator):
             config, has_lamps=bool(names - {_BUZZER}), has_buzzer=_BUZZER in names
         )
 
-    async def show(self, signal: Signal) -> None:
-        """Begin the signal's pattern."""
-        self._again_in_s = _FIRST_RETRY_S
-        self._begin(self._config.of(signal))
+    def show(self, signal: Signal) -> AsyncGenerator[None]:
+        """Show the signal's pattern."""
+        pattern = self._config.of(signal)
+        return play(self._shine(pattern), self._sound(pattern))
 
-    def _begin(self, pattern: Pattern) -> None:
-        self._stop()
+    async def _shine(self, pattern: Pattern) -> Track:
         if self._lines is None:
             self._lines = self._take_lines(self._config.chip, self._outputs)
         shining = choose_lamps(pattern.colours, self._lamps)
-
-        def light(*, on: bool) -> None:
+        for step in light_steps(pattern):
             for lamp in self._lamps:
-                self._switch(lamp, on=on and lamp in shining)
+                self._switch(lamp, on=step.on and lamp in shining)
+            yield step.seconds
 
-        def sound(*, on: bool) -> None:
-            if _BUZZER in self._outputs:
-                self._switch(_BUZZER, on=on)
-
-        def fail(err: DriverError) -> None:
-            self._on_failure(err, pattern)
-
-        self._tracks = [
-            _Track(light_steps(pattern), light, fail),
-            _Track(tone_steps(pattern), sound, fail),
-        ]
+    async def _sound(self, pattern: Pattern) -> Track:
+        if _BUZZER not in self._outputs:
+            return
         try:
-            for track in self._tracks:
-                track.begin()
-        except DriverError:
-            self._release()
-            raise
+            for step in tone_steps(pattern):
+                self._switch(_BUZZER, on=step.on)
+                yield step.seconds
+        finally:
+            with suppress(DriverError):
+                self._switch(_BUZZER, on=False)
 
     async def close(self) -> None:
         """Leave all dark and silent, and give the lines back."""
-        self._stop()
         with suppress(DriverError):
             for name in self._outputs:
                 self._switch(name, on=False)
@@ -141,68 +126,16 @@ class GpioIndicator(Indicator):
         return check_lines(self._config.chip, self._outputs)
 
     def _switch(self, name: str, *, on: bool) -> None:
-        if self._lines is not None:
-            self._lines.set(name, active=on)
-
-    def _stop(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
-        for track in self._tracks:
-            track.stop()
-        self._tracks = []
-
-    def _on_failure(self, err: DriverError, pattern: Pattern) -> None:
-        if self._again_in_s == _FIRST_RETRY_S:
-            _LOGGER.warning("a lamp or the buzzer failed: %s", err)
-        self._release()
-        loop = asyncio.get_running_loop()
-        silent = replace(pattern, tone=None, tones=1)
-        self._again = loop.call_later(self._again_in_s, self._begin_again, silent)
-        self._again_in_s = min(2 * self._again_in_s, _LAST_RETRY_S)
-
-    def _begin_again(self, pattern: Pattern) -> None:
+        """Do it; lines that are ours no longer stay as they are."""
+        if self._lines is None:
+            return
         try:
-            self._begin(pattern)
-        except DriverError as err:
-            self._on_failure(err, pattern)
+            self._lines.set(name, active=on)
+        except DriverError:
+            self._release()
+            raise
 
     def _release(self) -> None:
-        self._stop()
         lines, self._lines = self._lines, None
         if lines is not None:
             lines.close()
-
-
-class _Track:
-    """Follows steps, one timer at a time."""
-
-    def __init__(
-        self,
-        steps: Iterator[Step],
-        switch: Callable[..., None],
-        on_failure: Callable[[DriverError], None],
-    ) -> None:
-        self._steps = steps
-        self._switch = switch
-        self._on_failure = on_failure
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """Take the next step, and plan the one after it."""
-        step = next(self._steps)
-        self._switch(on=step.on)
-        if step.seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(step.seconds, self._go_on)
-
-    def stop(self) -> None:
-        """Take no more steps."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _go_on(self) -> None:
-        try:
-            self.begin()
-        except DriverError as err:
-            # Nobody waits for a timer.
-            self._on_failure(err)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from drivers.indicators.base import Indicator
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from drivers.indicators.base import Signal
 
 
@@ -24,6 +26,7 @@ class NoIndicator(Indicator):
     def __init__(self, config: NoIndicatorConfig) -> None:
         del config
 
-    async def show(self, signal: Signal) -> None:
+    async def show(self, signal: Signal) -> AsyncGenerator[None]:
         """Do nothing."""
         del signal
+        yield

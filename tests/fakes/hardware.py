@@ -130,15 +130,31 @@ class FakeIndicator(Indicator):
         self.shown: list[str] = []
         self.failures: list[Exception] = []
         self.takes_s = takes_s
+        #: What is being shown, or tried, at this moment.
+        self.showing: list[str] = []
         self.closed = 0
+        self._news: asyncio.Queue[Exception | None] = asyncio.Queue()
+
+    def tell(self, failure: Exception | None) -> None:
+        """Let what is shown fail, or be seen again."""
+        self._news.put_nowait(failure)
 
     async def close(self) -> None:
         """Count it."""
         self.closed += 1
 
-    async def show(self, signal: Signal) -> None:
-        """Show the signal."""
-        await asyncio.sleep(self.takes_s)
-        if self.failures:
-            raise self.failures.pop(0)
-        self.shown.append(signal.value)
+    async def show(self, signal: Signal) -> AsyncGenerator[None]:
+        """Show the signal, for as long as a test lets it."""
+        self.showing.append(signal.value)
+        try:
+            await asyncio.sleep(self.takes_s)
+            if self.failures:
+                raise self.failures.pop(0)
+            self.shown.append(signal.value)
+            yield
+            while True:
+                if failure := await self._news.get():
+                    raise failure
+                yield
+        finally:
+            self.showing.remove(signal.value)

@@ -14,6 +14,7 @@ from drivers.gpio import OutputLine
 from drivers.indicators.base import Signal
 from drivers.indicators.gpio import GpioIndicator, GpioIndicatorConfig
 from drivers.indicators.patterns import Colour, Pattern
+from tests.drivers.indicators.showing import Screen
 from tests.guest.listening import open_files, run
 from tests.guest.soc_chip import LABEL, SocChip
 
@@ -24,21 +25,20 @@ RED, GREEN, BUZZER = 4, 5, 6
 ON, OFF = timedelta(milliseconds=200), timedelta(milliseconds=150)
 
 
-def lamps() -> GpioIndicator:
+def lamps() -> Screen:
     """Wire two lamps, one of them on at a low level, and a buzzer."""
-    return GpioIndicator(
-        GpioIndicatorConfig(
-            chip=LABEL,
-            red=OutputLine(line=RED),
-            green=OutputLine(line=GREEN, active_low=True),
-            buzzer=OutputLine(line=BUZZER),
-            refused=Pattern(
-                colours=(Colour.RED,), on=ON, off=OFF, repeats=3, tone=ON, tones=2
-            ),
-            ready=Pattern(colours=(Colour.GREEN,)),
-            error=Pattern(colours=(Colour.RED,), on=ON),
-        )
+    config = GpioIndicatorConfig(
+        chip=LABEL,
+        red=OutputLine(line=RED),
+        green=OutputLine(line=GREEN, active_low=True),
+        buzzer=OutputLine(line=BUZZER),
+        refused=Pattern(
+            colours=(Colour.RED,), on=ON, off=OFF, repeats=3, tone=ON, tones=2
+        ),
+        ready=Pattern(colours=(Colour.GREEN,)),
+        error=Pattern(colours=(Colour.RED,), on=ON),
     )
+    return Screen(GpioIndicator(config))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_blinking_and_beeping(chip: SocChip) -> None:
 
 
 def test_a_chip_that_goes_while_it_blinks() -> None:
-    """The next signal says so, until it is back, and nothing is left open."""
+    """The signal ends with it, so does the next, and nothing is left open."""
 
     async def main() -> None:
         indicator = lamps()
@@ -116,6 +116,7 @@ def test_a_chip_that_goes_while_it_blinks() -> None:
                 assert chip.is_high(RED)
                 chip.unplug()
                 await asyncio.sleep(2 * ON.total_seconds())
+                assert isinstance(indicator.failure, DeviceGoneError)
                 with pytest.raises(DeviceGoneError):
                     await indicator.show(Signal.READY)
         await indicator.close()

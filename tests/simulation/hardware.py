@@ -186,9 +186,10 @@ class WorldIndicator(Indicator):
         self._life: Life = LIFE.get()
         self._reader = self._life.world.readers[config.which]
 
-    async def show(self, signal: Signal) -> None:
+    async def show(self, signal: Signal) -> AsyncGenerator[None]:
         """Show it."""
         self._reader.signal = signal.value
+        yield
 
 
 _CLASSES: Final = {

@@ -10,6 +10,7 @@ from drivers.indicators.acs import AcsIndicator, AcsIndicatorConfig
 from drivers.indicators.acs_commands import Model
 from drivers.indicators.patterns import Colour, Pattern
 from tests.drivers.indicators.acs_readers import Acr122u
+from tests.drivers.indicators.showing import Screen
 from tests.stack import virtual_card
 from tests.stack.virtual_card import Fault, VirtualCard
 
@@ -66,6 +67,6 @@ class CardOnAcr122u(VirtualCard):
 
 def indicator(
     way: Way, config: AcsIndicatorConfig = DEFAULTS, match: str = MATCH
-) -> AcsIndicator:
+) -> Screen:
     """Build an indicator for the first virtual reader, or those that match."""
-    return AcsIndicator(replace(config, way=way, match=match))
+    return Screen(AcsIndicator(replace(config, way=way, match=match)))

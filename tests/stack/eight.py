@@ -24,8 +24,8 @@ from tests.stack.virtual_card import Fault
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
-    from drivers.indicators.acs import AcsIndicator
     from drivers.readers.base import ReaderEvent
+    from tests.drivers.indicators.showing import Screen
     from tests.stack.pcscd import Pcscd, VirtualSlot
 
 PAIRS: Final = 4
@@ -101,7 +101,7 @@ async def signals_everywhere() -> AsyncIterator[None]:
         for pair, way in zip(range(PAIRS), ways, strict=False)
     ]
 
-    async def chatter(lamp: AcsIndicator) -> None:
+    async def chatter(lamp: Screen) -> None:
         for signal in cycle(Signal):
             # Escapes are refused where no card lies, and pcscd may be away.
             with suppress(DriverError):

@@ -24,6 +24,7 @@ from drivers.indicators.base import Signal
 from drivers.readers.base import CardArrived
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from tests.drivers.indicators.acs_readers import GREEN, RED, Acr122u
+from tests.drivers.indicators.showing import Screen
 from tests.stack.acs_cards import (
     MATCH,
     SILENT,
@@ -75,7 +76,7 @@ def test_beeps_through_the_card(pcscd: Pcscd) -> None:
     del pcscd
     reader = ListenedAcr122u()
     config = AcsIndicatorConfig(model=Model.ACR122U, match=MATCH, card_beep=False)
-    lamp = AcsIndicator(config)
+    lamp = Screen(AcsIndicator(config))
 
     async def scenario() -> None:
         async with aclosing(PcscReader(PcscConfig(MATCH)).events()) as events:
@@ -105,7 +106,7 @@ def test_without_a_card(pcscd: Pcscd) -> None:
 
 def test_without_the_reader(pcscd: Pcscd) -> None:
     """No match names what is attached; no pcscd says what to start."""
-    lamp = AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U))
+    lamp = Screen(AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U)))
 
     async def scenario() -> None:
         with pytest.raises(DeviceGoneError, match="attached: Virtual PCD"):

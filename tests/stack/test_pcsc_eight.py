@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
-ROUNDS: Final = 25
+ROUNDS: Final = 12  # pcscd looks at its readers about twice a second
 SHORT: Final = timedelta(seconds=0.5)
 
 

@@ -13,6 +13,7 @@ from drivers.indicators.acs_scard import EscapingScard
 from drivers.indicators.patterns import Colour, Pattern
 from drivers.readers.pcsc_codes import Code
 from tests.drivers.indicators.acs_readers import Acr122u
+from tests.drivers.indicators.showing import Screen
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
@@ -166,11 +167,11 @@ def indicator_on(
     model: str = "acr122u",
     way: str = "auto",
     **options: Any,  # noqa: ANN401 - any option
-) -> AcsIndicator:
-    """Build an indicator that works in threads which the virtual loop waits for."""
+) -> Screen:
+    """Build one that works in threads which the virtual loop waits for."""
     scard = EscapingScard(cast("ModuleType", pyscard))
     config = AcsIndicatorConfig(model=Model(model), way=Way(way), **options)
-    return AcsIndicator(config, load=lambda: scard, call=asyncio.to_thread)
+    return Screen(AcsIndicator(config, load=lambda: scard, call=asyncio.to_thread))
 
 
 def plugged(**options: Any) -> tuple[FakePyscard, Plugged]:  # noqa: ANN401 - any option
@@ -179,7 +180,7 @@ def plugged(**options: Any) -> tuple[FakePyscard, Plugged]:  # noqa: ANN401 - an
     return FakePyscard({READER: reader}), reader
 
 
-def watch(indicator: AcsIndicator, signal: Signal, seconds: float = 0.0) -> None:
+def watch(indicator: Screen, signal: Signal, seconds: float = 0.0) -> None:
     """Show one signal, for so many seconds."""
 
     async def main() -> None:

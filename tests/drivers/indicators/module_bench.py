@@ -12,6 +12,7 @@ from drivers.gpio import OutputLine
 from drivers.indicators.module import ModuleIndicator
 from drivers.indicators.module_panels import ModuleIndicatorConfig
 from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
+from tests.drivers.indicators.showing import Screen
 from tests.drivers.readers.modules import Emulator, Sl032Emulator, Twn4Emulator
 from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now
@@ -134,10 +135,9 @@ class Bench:
         self.failure: DriverError | None = None
         config = SerialReaderConfig(port="/dev/fake", format=make.format, crc=make.crc)
         self.reader = SerialReader(config, monotonic=now, open_port=self.line.open)
-        self.indicator = ModuleIndicator(
-            ModuleIndicatorConfig(**(make.options | options))
-        )
-        self.indicator.attach(self.reader)
+        indicator = ModuleIndicator(ModuleIndicatorConfig(**(make.options | options)))
+        indicator.attach(self.reader)
+        self.indicator = Screen(indicator)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

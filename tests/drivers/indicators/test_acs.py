@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from drivers.errors import (
-    AccessDeniedError,
     DeviceGoneError,
-    DriverError,
-    TransientDeviceError,
-    UnsupportedDeviceError,
 )
 from drivers.indicators.base import Signal
 from drivers.indicators.patterns import Colour, Pattern
-from drivers.readers.pcsc_codes import Code
 from tests.drivers.indicators.acs_bench import (
     READER,
     STEADY,
@@ -231,131 +226,6 @@ def test_without_a_card_apdus_are_left_out() -> None:
     run_virtual(main())
 
 
-def test_it_gives_way_to_another_program() -> None:
-    """A reader that somebody has for himself is left alone; the light comes later."""
-    device = Acr122u()
-    pyscard, reader = plugged(device=device, connect=Code.SCARD_E_SHARING_VIOLATION)
-    indicator = indicator_on(pyscard, error=STEADY)
-
-    async def main() -> None:
-        await indicator.show(Signal.REFUSED)
-        await indicator.show(Signal.ERROR)
-        assert device.states == []
-        reader.connect = Code.SCARD_S_SUCCESS
-        await asyncio.sleep(2.1)
-
-    run_virtual(main())
-    assert device.states == [GREEN]
-    assert device.beeps == []
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        (Code.SCARD_E_READER_UNAVAILABLE, TransientDeviceError),
-        (Code.SCARD_E_UNKNOWN_READER, TransientDeviceError),
-        (Code.SCARD_W_SECURITY_VIOLATION, AccessDeniedError),
-    ],
-)
-def test_failures_are_named(code: Code, kind: type[DriverError]) -> None:
-    """A failed connection is the error whose class says whether to try again."""
-    pyscard, _ = plugged(connect=code)
-    with pytest.raises(kind):
-        watch(indicator_on(pyscard), Signal.READY)
-    assert (pyscard.open_contexts, pyscard.open_handles) == (0, {})
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "text"),
-    [
-        ("63 00", TransientDeviceError, "failed"),
-        ("6D 00", UnsupportedDeviceError, "got 6D 00"),
-        ("", TransientDeviceError, "does not answer"),
-        ("90", UnsupportedDeviceError, "got 90"),
-        ("04 A1 B2 C3 D4 E5 F6 90 00", UnsupportedDeviceError, "got 9 bytes"),
-    ],
-)
-@pytest.mark.parametrize("model", MODELS)
-def test_wrong_answers(
-    model: str, answer: str, kind: type[DriverError], text: str
-) -> None:
-    """Each wrong answer is an error, and never shows what could be a card number."""
-    pyscard, _ = plugged(device=MODELS[model](), answers=[bytes.fromhex(answer)])
-    if model == "acr1252u" and answer == "63 00":
-        kind, text = UnsupportedDeviceError, "got 63 00"
-    with pytest.raises(kind, match=text) as caught:
-        watch(indicator_on(pyscard, model=model, way="escape"), Signal.READY)
-    assert "B2" not in str(caught.value)
-
-
-def test_a_card_torn_away_is_no_failure() -> None:
-    """No bytes through a card mean that it left; the light is left out."""
-    device = Acr122u()
-    pyscard, _ = plugged(device=device, card=True, answers=[b""])
-    watch(indicator_on(pyscard, way="apdu"), Signal.ACCEPTED, 2)
-    assert device.states == []
-
-
-def test_a_reader_that_comes_back_shows_the_signal() -> None:
-    """Unplugged is an error that names what is attached; plugged in, it catches up."""
-    device = Acr122u()
-    pyscard, reader = plugged(device=device)
-    pyscard.readers = {"Other 00 00": reader}
-    indicator = indicator_on(pyscard, ready=STEADY)
-
-    async def main() -> None:
-        with pytest.raises(DeviceGoneError, match=r"'ACS \*'; attached: Other 00 00"):
-            await indicator.show(Signal.READY)
-        pyscard.readers = {READER: reader}
-        await asyncio.sleep(2.1)
-
-    run_virtual(main())
-    assert device.states == [GREEN]
-
-
-def test_pcscd_that_comes_back() -> None:
-    """Without pcscd the error says what to start; then the light catches up."""
-    device = Acr122u()
-    pyscard, _ = plugged(device=device)
-    pyscard.establish = Code.SCARD_E_NO_SERVICE
-    indicator = indicator_on(pyscard, ready=STEADY)
-
-    async def main() -> None:
-        with pytest.raises(TransientDeviceError, match="systemctl start pcscd"):
-            await indicator.show(Signal.READY)
-        pyscard.establish = Code.SCARD_S_SUCCESS
-        await asyncio.sleep(2.1)
-
-    run_virtual(main())
-    assert device.states == [GREEN]
-
-
-def test_what_is_away_is_not_looked_for_at_each_blink() -> None:
-    """However fast the pattern, so that a night without pcscd costs next to nothing."""
-    pyscard, _ = plugged()
-    pyscard.establish = Code.SCARD_E_NO_SERVICE
-    indicator = indicator_on(pyscard, ready=Pattern(colours=(Colour.RED,), on=FAST))
-
-    async def main() -> None:
-        with pytest.raises(TransientDeviceError):
-            await indicator.show(Signal.READY)
-        tries = pyscard.tries
-        await asyncio.sleep(60)
-        assert 25 < pyscard.tries - tries <= 30
-
-    run_virtual(main())
-
-
-def test_one_failing_reader_does_not_darken_the_others() -> None:
-    """All that match show the signal, and the failure is still told."""
-    device = Acr122u()
-    good, bad = Plugged(device), Plugged(Acr122u(), connect=Code.SCARD_F_COMM_ERROR)
-    pyscard = FakePyscard({"ACS A 00 00": bad, "ACS B 01 00": good})
-    with pytest.raises(TransientDeviceError):
-        watch(indicator_on(pyscard), Signal.ERROR)
-    assert device.states == [RED]
-
-
 @pytest.mark.parametrize(
     ("match", "told"), [("ACS *", [PICC_SLOT]), (SAM_SLOT, [SAM_SLOT])]
 )
@@ -413,21 +283,3 @@ def test_card_beep_is_left_alone_by_default() -> None:
     pyscard, _ = plugged(device=device)
     watch(indicator_on(pyscard), Signal.READY)
     assert device.card_beep
-
-
-def test_close_leaves_it_dark() -> None:
-    """After closing nothing shines and no timer runs, and a missing reader is fine."""
-    device = Acr122u()
-    pyscard, reader = plugged(device=device)
-    indicator = indicator_on(pyscard)
-
-    async def main() -> None:
-        await indicator.show(Signal.LOCKED)
-        await indicator.close()
-        told = len(reader.ways)
-        await asyncio.sleep(30)
-        assert (device.leds, len(reader.ways)) == (0, told)
-        pyscard.readers = {}
-        await indicator.close()
-
-    run_virtual(main())

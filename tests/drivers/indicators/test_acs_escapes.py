@@ -15,12 +15,14 @@ from drivers.errors import UnsupportedDeviceError
 from drivers.indicators.acs import AcsIndicator, AcsIndicatorConfig
 from drivers.indicators.acs_commands import Model
 from drivers.indicators.base import Signal
+from tests.conftest import PCSCD_TIMEOUT_S
+from tests.drivers.indicators.showing import Screen
 from tests.stack.pcscd import READER_CONF, Pcscd, alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(PCSCD_TIMEOUT_S)]
 
 DRIVER: Final = Path(__file__).parent / "acs_driver.c"
 HEADERS: Final = Path("/usr/include/PCSC")
@@ -49,7 +51,7 @@ def acr122u(directory: Path, codes: str) -> Iterator[Path]:
 @pytest.mark.parametrize("codes", ["allowed", "open"])
 def test_the_driver_is_asked_for_its_code(tmp_path: Path, codes: str) -> None:
     """Without a card, and whichever code it is: libccid's, or that of ACS's own."""
-    indicator = AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U))
+    indicator = Screen(AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U)))
 
     async def main() -> None:
         await indicator.show(Signal.ERROR)
@@ -62,7 +64,7 @@ def test_the_driver_is_asked_for_its_code(tmp_path: Path, codes: str) -> None:
 
 def test_a_driver_that_does_not_allow_it(tmp_path: Path) -> None:
     """Nothing is sent, and the error says what to change."""
-    indicator = AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U))
+    indicator = Screen(AcsIndicator(AcsIndicatorConfig(model=Model.ACR122U)))
     with acr122u(tmp_path, "refused") as commands:
         with pytest.raises(UnsupportedDeviceError, match="set ifdDriverOptions"):
             asyncio.run(indicator.show(Signal.ERROR))

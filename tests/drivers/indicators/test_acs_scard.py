@@ -20,6 +20,7 @@ from tests.drivers.indicators.acs_bench import (
     watch,
 )
 from tests.drivers.indicators.acs_readers import GREEN, RED, Acr122u
+from tests.drivers.indicators.ported import ported
 from tests.fakes.virtual_loop import run_virtual
 
 
@@ -57,16 +58,17 @@ def test_refused_escape_says_what_to_do(way: str, refusal: dict[str, Any]) -> No
 def test_refused_escape_is_not_tried_on_and_on() -> None:
     """A signal that met the refusal has no timer left that would meet it again."""
     pyscard, reader = plugged(escapes_at=None)
-    indicator = indicator_on(pyscard, way="escape")
 
     async def main() -> None:
-        with pytest.raises(UnsupportedDeviceError):
-            await indicator.show(Signal.LOCKED)
-        reader.escapes_at = LIBCCID
-        await asyncio.sleep(30)
+        async with ported(indicator_on(pyscard, way="escape").indicator) as port:
+            port.show(Signal.LOCKED)
+            await asyncio.sleep(1)
+            reader.escapes_at = LIBCCID
+            await asyncio.sleep(30)
+            assert "ifdDriverOptions" in port.problem()
+            assert reader.ways == []
 
     run_virtual(main())
-    assert reader.ways == []
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -92,16 +94,21 @@ def test_a_broken_line_is_no_refusal(step: str) -> None:
     code = {"features": Code.SCARD_F_COMM_ERROR, "escape": Code.SCARD_E_NOT_TRANSACTED}
     device = Acr122u()
     pyscard, reader = plugged(device=device, **{step: code[step]})
-    indicator = indicator_on(pyscard, ready=STEADY)
+    screen = indicator_on(pyscard, ready=STEADY)
 
     async def main() -> None:
         with pytest.raises(TransientDeviceError):
-            await indicator.show(Signal.READY)
-        setattr(reader, step, 0)
-        await asyncio.sleep(2.1)
+            await screen.show(Signal.READY)
+        async with ported(screen.indicator) as port:
+            port.show(Signal.READY)
+            await asyncio.sleep(0.1)
+            assert "ifdDriverOptions" not in port.problem()
+            setattr(reader, step, 0)
+            await asyncio.sleep(2.1)
+            assert port.problem() == ""
+            assert device.leds == GREEN
 
     run_virtual(main())
-    assert device.states == [GREEN]
 
 
 def test_a_reader_that_takes_no_escapes_is_told_through_a_card() -> None:

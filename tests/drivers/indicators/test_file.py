@@ -11,6 +11,7 @@ import pytest
 from drivers.errors import TransientDeviceError
 from drivers.indicators.base import Signal
 from drivers.indicators.file import FileIndicator, FileIndicatorConfig
+from tests.drivers.indicators.showing import Screen
 from tests.drivers.pipes import run
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def test_each_signal_is_a_line(tmp_path: Path) -> None:
 
     async def main() -> None:
         for signal in Signal:
-            await FileIndicator(FileIndicatorConfig(path)).show(signal)
+            await Screen(FileIndicator(FileIndicatorConfig(path))).show(signal)
 
     run(main())
     assert path.read_text().splitlines() == [
@@ -42,7 +43,7 @@ def test_each_signal_is_a_line(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_transient(tmp_path: Path) -> None:
     """The error names the path, and trying again may help."""
-    indicator = FileIndicator(FileIndicatorConfig(tmp_path))
+    indicator = Screen(FileIndicator(FileIndicatorConfig(tmp_path)))
 
     async def main() -> None:
         with pytest.raises(TransientDeviceError, match=str(tmp_path)):
@@ -55,7 +56,7 @@ def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     """The agent does not wait for a reader, nor for one that has stopped to read."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    indicator = FileIndicator(FileIndicatorConfig(path))
+    indicator = Screen(FileIndicator(FileIndicatorConfig(path)))
 
     async def main() -> None:
         with pytest.raises(TransientDeviceError, match="nobody reads the pipe"):

@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-import tomllib
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.errors import DeviceGoneError
 from drivers.gpio import OutputLine
 from drivers.indicators.base import Signal
-from drivers.indicators.gpio import GpioIndicator, GpioIndicatorConfig
-from drivers.indicators.patterns import Colour, Pattern, Patterns
-from tests.drivers.gpio_fake import FakeChip
+from drivers.indicators.patterns import Colour, Pattern
+from tests.drivers.indicators.gpio_bench import LINES, Bench
+from tests.drivers.indicators.ported import ported
 from tests.drivers.pipes import open_files
 from tests.fakes.virtual_loop import StandstillError, run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LINES = {
-    name: OutputLine(line=number)
-    for number, name in enumerate(("red", "green", "blue", "buzzer"))
-}
 SHORT = timedelta(milliseconds=100)
 BLINKING = [one for one in Signal if one not in (Signal.READING, Signal.ERROR)]
-
-
-class Bench:
-    """An indicator on a chip in memory."""
-
-    def __init__(self, **config: Any) -> None:  # noqa: ANN401 - any key
-        self.chip = FakeChip()
-        self.indicator = GpioIndicator(
-            GpioIndicatorConfig(chip="pinctrl", **(LINES | config)),
-            take_lines=self.chip.open,
-        )
-
-    async def show(self, *signals: Signal) -> None:
-        """Show signals without a pause."""
-        for signal in signals:
-            await self.indicator.show(signal)
-
-    def on(self) -> set[str]:
-        """Name what is on."""
-        return {name for name, active in self.chip.outputs.items() if active}
-
-    async def watch(self, seconds: float, name: str) -> list[float]:
-        """Let time pass; return when an output changed, from now, rounded to ms."""
-        loop = asyncio.get_running_loop()
-        began, was = loop.time(), self.chip.outputs[name]
-        self.chip.history.clear()
-        await asyncio.sleep(seconds)
-        times = []
-        for at, changed, active in self.chip.history:
-            if changed == name and active is not was:
-                times.append(round(at - began, 3))
-                was = active
-        return times
 
 
 def test_a_flash_and_a_tone() -> None:
@@ -192,53 +150,53 @@ def test_lines_that_cannot_be_taken() -> None:
     run_virtual(main())
 
 
-def test_a_chip_that_goes_while_it_blinks(caplog: pytest.LogCaptureFixture) -> None:
-    """One line of the log, no timer left, and the next signal takes the lines anew."""
+def test_a_chip_that_goes_while_it_blinks() -> None:
+    """The signal fails, nothing is left of it, and the next takes the lines anew."""
 
     async def main() -> None:
         before = open_files()
         bench = Bench()
         await bench.show(Signal.CHECKING)
         bench.chip.failure = DeviceGoneError("the chip is gone")
-        await asyncio.sleep(10)
+        await asyncio.sleep(1)
+        assert bench.indicator.failure is bench.chip.failure
         assert bench.chip.lines is None
         assert open_files() == before
         bench.chip.failure = None
+        await asyncio.sleep(60)
+        assert len(bench.chip.opened) == 1
         await bench.show(Signal.READY)
         assert len(bench.chip.opened) == 2
 
-    with caplog.at_level(logging.WARNING):
-        run_virtual(main())
-    assert caplog.messages == ["a lamp or the buzzer failed: the chip is gone"]
+    run_virtual(main())
 
 
-def test_a_chip_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    """The signal is shown again soon, without its tone; a chip that flaps is told once.
-
-    The next signal is not disturbed by what was tried for the one before it.
-    """
+def test_a_chip_that_comes_back() -> None:
+    """`status` tells of it meanwhile, and the next signal is not disturbed by it."""
 
     async def main() -> None:
         bench = Bench()
-        await bench.show(Signal.REFUSED)
-        for seconds in (0.3, 4):
+        async with ported(bench.indicator.indicator) as port:
+            port.show(Signal.REFUSED)
+            for seconds in (1, 4):
+                await asyncio.sleep(1)
+                assert port.problem() == ""
+                bench.chip.failure = DeviceGoneError("the chip is gone")
+                await asyncio.sleep(seconds)
+                assert port.problem() == "the chip is gone"
+                bench.chip.failure = None
+                await asyncio.sleep(seconds + 3)
+                assert port.problem() == ""
+                assert len(await bench.watch(1.05, "red")) >= 10
             bench.chip.failure = DeviceGoneError("the chip is gone")
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(0.3)
             bench.chip.failure = None
-            await asyncio.sleep(seconds + 1)
-            bench.chip.history.clear()
-            assert len(await bench.watch(1.05, "red")) >= 10
-            assert await bench.watch(5, "buzzer") == []
-        bench.chip.failure = DeviceGoneError("the chip is gone")
-        await asyncio.sleep(0.3)
-        bench.chip.failure = None
-        await bench.show(Signal.ERROR)
-        assert await bench.watch(60, "red") == []
-        assert bench.on() == {"red"}
+            port.show(Signal.ERROR)
+            await asyncio.sleep(0.1)
+            assert await bench.watch(60, "red") == []
+            assert bench.on() == {"red"}
 
-    with caplog.at_level(logging.WARNING):
-        run_virtual(main())
-    assert caplog.messages == ["a lamp or the buzzer failed: the chip is gone"]
+    run_virtual(main())
 
 
 @pytest.mark.parametrize("signal", BLINKING)
@@ -247,42 +205,36 @@ def test_every_pattern_survives_its_chip(signal: Signal) -> None:
 
     async def main() -> None:
         bench = Bench()
-        await bench.show(signal)
-        lamp = min(bench.on() - {"buzzer"})
-        usual = len(await bench.watch(30, lamp))
-        assert usual > 10
-        bench.chip.failure = DeviceGoneError("the chip is gone")
-        await asyncio.sleep(4)
-        bench.chip.failure = None
-        await asyncio.sleep(4)
-        assert len(await bench.watch(30, lamp)) == pytest.approx(usual, abs=1)
+        async with ported(bench.indicator.indicator) as port:
+            port.show(signal)
+            await asyncio.sleep(0.01)
+            lamp = min(bench.on() - {"buzzer"})
+            usual = len(await bench.watch(30, lamp))
+            assert usual > 10
+            bench.chip.failure = DeviceGoneError("the chip is gone")
+            await asyncio.sleep(4)
+            assert port.problem()
+            bench.chip.failure = None
+            await asyncio.sleep(9)
+            assert len(await bench.watch(30, lamp)) == pytest.approx(usual, abs=1)
 
     run_virtual(main())
 
 
-def test_a_chip_that_stays_away_is_left_alone_longer_and_longer() -> None:
-    """An hour costs few tries, and closing ends them."""
+def test_closing_a_signal_ends_a_tone_and_leaves_the_lamps() -> None:
+    """Nothing is planned any more."""
 
     async def main() -> None:
         bench = Bench()
-        await bench.show(Signal.CHECKING)
-        bench.chip.failure = DeviceGoneError("the chip is gone")
-        tries = 0
-        take = bench.chip.open
+        await bench.show(Signal.REFUSED)
+        assert bench.on() == {"red", "buzzer"}
+        await bench.indicator.stop()
+        assert bench.on() == {"red"}
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await asyncio.Event().wait()
 
-        def count(*args: Any) -> Any:  # noqa: ANN401 - as the chip has them
-            nonlocal tries
-            tries += 1
-            return take(*args)
-
-        bench.indicator._take_lines = count
-        await asyncio.sleep(3600)
-        assert 100 < tries < 130
-        await bench.indicator.close()
-        await asyncio.sleep(3600)
-        assert tries < 130
-
-    run_virtual(main())
+    with pytest.raises(StandstillError, match="no timer is set"):
+        run_virtual(main())
 
 
 def test_a_chip_that_goes_between_signals() -> None:
@@ -315,108 +267,3 @@ def test_closing_leaves_all_dark_and_silent() -> None:
         assert bench.on() == {"red"}
 
     run_virtual(main())
-
-
-def read(text: str) -> tuple[GpioIndicatorConfig | None, list[str]]:
-    """Read a table of the configuration; return it and the mistakes in it."""
-    mistakes = Mistakes(Path("config.toml"), text)
-    config = read_struct(
-        GpioIndicatorConfig,
-        tomllib.loads(text),
-        Place("reader", 1, "indicator"),
-        mistakes,
-        base_dir=Path("/state"),
-    )
-    return config, mistakes.found
-
-
-def test_the_table_is_read() -> None:
-    """Lines and patterns; what is not written stays as it is."""
-    config, mistakes = read(
-        """
-        chip = "pinctrl-bcm2711"
-        green = { line = "GPIO5", active_low = true }
-        accepted = { colours = ["green", "blue"], on = "1s", off = "50ms", repeats = 3 }
-        locked = { tone = "500ms", tones = 2 }
-        """
-    )
-    assert mistakes == []
-    assert config == GpioIndicatorConfig(
-        chip="pinctrl-bcm2711",
-        green=OutputLine(line="GPIO5", active_low=True),
-        accepted=Pattern(
-            colours=(Colour.GREEN, Colour.BLUE),
-            on=timedelta(seconds=1),
-            off=timedelta(milliseconds=50),
-            repeats=3,
-        ),
-        locked=Pattern(tone=timedelta(milliseconds=500), tones=2),
-    )
-    assert config.refused == Patterns().refused
-
-
-GREEN = 'chip = "c"\ngreen = { line = 1 }\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('chip = "c"', "expected one of red, green, blue, yellow, buzzer"),
-        (GREEN + 'ready = { colours = ["pink"] }', 'one of "red", "green"'),
-        (GREEN + 'ready = { colour = ["red"] }', "did you mean colours?"),
-        (GREEN + 'ready = { on = "5ms" }', "at least 20ms"),
-        (GREEN + 'ready = { on = "1s", repeats = 101 }', "from 0 to 100"),
-        (GREEN + 'ready = { on = "1s" }', "colours: missing"),
-        (GREEN + "ready = { tones = 2 }", "tone: missing"),
-        (GREEN + 'ready = "green"', "expected a table"),
-        (GREEN + "yelow = { line = 2 }", "did you mean yellow?"),
-    ],
-)
-def test_mistakes(text: str, problem: str) -> None:
-    """Each is told with its remedy."""
-    config, (mistake,) = read(text)
-    assert config is None
-    assert problem in mistake
-
-
-@pytest.mark.parametrize(
-    ("text", "misfits"),
-    [
-        (GREEN, []),
-        (
-            GREEN
-            + 'ready = { tone = "1s" }\nerror = { colours = ["red"], tone = "1s" }',
-            [
-                ("ready", "tone: there is no buzzer; leave it out"),
-                ("error", "tone: there is no buzzer; leave it out"),
-            ],
-        ),
-        (GREEN + 'buzzer = { line = 2 }\nready = { tone = "1s" }', []),
-        (
-            'chip = "c"\nbuzzer = { line = 2 }\nready = { colours = ["red"] }',
-            [("ready", "colours: there is no lamp; leave them out")],
-        ),
-    ],
-)
-def test_what_cannot_be_shown(text: str, misfits: list[tuple[str, str]]) -> None:
-    """Patterns of one's own are not accepted and then neither seen nor heard."""
-    config, _ = read(text)
-    assert list(GpioIndicator.find_misfits(config, None)) == misfits
-
-
-DOCUMENT = Path(__file__).parents[3] / "docs" / "indicators.md"
-
-
-def test_the_documentation_shows_a_table_that_is_read() -> None:
-    """What an installer copies is what the driver takes, his own patterns included."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    (block,) = re.findall(
-        r"^    \[reader\.indicator\]\n((?:    .+\n)+)", text, re.MULTILINE
-    )
-    patterns = re.findall(r"^    (?:accepted|locked) = .+\n", text, re.MULTILINE)
-    config, mistakes = read(block.replace('driver = "gpio"', "") + "".join(patterns))
-    assert mistakes == []
-    assert config is not None
-    assert list(config.lines()) == ["red", "green", "blue", "buzzer"]
-    assert len(patterns) == 2
-    assert config.accepted.tones == 2

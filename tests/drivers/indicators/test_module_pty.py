@@ -16,6 +16,7 @@ from drivers.indicators.module_panels import ModuleIndicatorConfig
 from drivers.readers.base import CardArrived, ReaderEvent
 from drivers.readers.serial import SerialReader, SerialReaderConfig
 from tests.drivers.indicators.module_bench import ALL, Make, lit
+from tests.drivers.indicators.showing import Screen
 from tests.drivers.pipes import open_files, run
 from tests.drivers.serial_bench import Pty
 
@@ -40,8 +41,9 @@ class Station:
         )
         self.events = asyncio.Queue[ReaderEvent]()
         self.reader = SerialReader(config)
-        self.indicator = ModuleIndicator(ModuleIndicatorConfig(**make.options))
-        self.indicator.attach(self.reader)
+        indicator = ModuleIndicator(ModuleIndicatorConfig(**make.options))
+        indicator.attach(self.reader)
+        self.indicator = Screen(indicator)
 
     async def read(self) -> None:
         """Take events until the reader is torn off."""

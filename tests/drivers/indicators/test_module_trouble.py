@@ -13,6 +13,8 @@ from drivers.indicators.module_panels import ModuleIndicatorConfig
 from drivers.readers.base import CardArrived, ReaderUp
 from drivers.readers.pipe import PipeReader, PipeReaderConfig
 from tests.drivers.indicators.module_bench import ALL, Bench, Make
+from tests.drivers.indicators.ported import ported
+from tests.drivers.indicators.showing import Screen
 from tests.drivers.readers.modules import mute
 from tests.drivers.serial_bench import now
 from tests.fakes.virtual_loop import run_virtual
@@ -23,7 +25,7 @@ makes = pytest.mark.parametrize("make", ALL, ids=repr)
 
 @makes
 def test_the_reader_is_not_open(make: Make) -> None:
-    """The indicator fails soon; its light comes with the reader, without the tone."""
+    """The indicator fails soon; its first light comes with the reader, silently."""
 
     async def main() -> None:
         bench = Bench(make)
@@ -35,8 +37,8 @@ def test_the_reader_is_not_open(make: Make) -> None:
         await asyncio.sleep(1)
         bench.plug_in()
         async with bench.open():
-            assert "buzzer" not in bench.on()
-            assert len(await bench.watch(5.1, "red")) > 40
+            assert bench.on() == {"red"}
+            assert await bench.watch(5, "red") == []
             assert getattr(bench.device, "beeps", []) == []
 
     run_virtual(main())
@@ -60,23 +62,30 @@ def test_a_reader_that_opens_soon_is_waited_for(make: Make) -> None:
 @pytest.mark.parametrize("pause", [0.05, 0.1, 0.25, 1.0])
 @makes
 def test_a_module_that_is_torn_off_while_it_blinks(make: Make, pause: float) -> None:
-    """The pattern goes on at the module that is plugged in, which knows nothing."""
+    """The module that is plugged in, which knows nothing, shines and soon blinks."""
 
     async def main() -> None:
         bench = Bench(make)
-        async with bench.open():
-            await bench.indicator.show(Signal.REFUSED)
-            await asyncio.sleep(pause)
-            bench.line.unplug()
-            await asyncio.sleep(1)
-            assert bench.failure is not None
-            assert "unplugged" in str(bench.failure)
-        await asyncio.sleep(30)
-        bench.plug_in()
-        async with bench.open():
-            assert len(await bench.watch(5.1, "red")) > 40
-            await bench.indicator.show(Signal.ERROR)
-            assert bench.on() - {"buzzer"} == {"red"}
+        async with ported(bench.indicator.indicator) as port:
+            async with bench.open():
+                port.show(Signal.REFUSED)
+                await asyncio.sleep(pause)
+                assert port.problem() == ""
+                bench.line.unplug()
+                await asyncio.sleep(1)
+                assert bench.failure is not None
+                assert "unplugged" in str(bench.failure)
+            await asyncio.sleep(30)
+            assert port.problem() == "the reader is not open"
+            bench.plug_in()
+            async with bench.open():
+                assert bench.on() - {"buzzer"} == {"red"}
+                await asyncio.sleep(38)
+                assert len(await bench.watch(5.1, "red")) > 40
+                assert port.problem() == ""
+                port.show(Signal.ERROR)
+                await asyncio.sleep(0.1)
+                assert bench.on() - {"buzzer"} == {"red"}
 
     run_virtual(main())
 
@@ -218,12 +227,13 @@ def test_an_indicator_without_its_reader() -> None:
 
     async def main() -> None:
         indicator = ModuleIndicator(ModuleIndicatorConfig())
+        screen = Screen(indicator)
         with pytest.raises(UnsupportedDeviceError, match="no serial reader"):
-            await indicator.show(Signal.READY)
+            await screen.show(Signal.READY)
         indicator.attach(PipeReader(PipeReaderConfig(path="cards")))  # type: ignore[arg-type]
         with pytest.raises(UnsupportedDeviceError):
-            await indicator.show(Signal.READY)
-        await indicator.close()
+            await screen.show(Signal.READY)
+        await screen.close()
         assert list(indicator.check()) == []
 
     run_virtual(main())

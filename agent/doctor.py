@@ -30,9 +30,8 @@ _MIB: Final = 2**20
 _ROOM_MIB: Final = 64  # A big list is built beside the one in force
 #: A backend that hangs is a finding; a slow mobile network is none.
 BACKEND_WITHIN_S: Final = 20.0
-_THROTTLED: Final = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-_UNDER_VOLTAGE: Final = 0x1
-_UNDER_VOLTAGE_SINCE_BOOT: Final = 0x10000
+_SENSORS: Final = Path("/sys/class/hwmon")
+_POWER_SENSOR: Final = "rpi_volt"
 
 
 async def examine(
@@ -72,18 +71,25 @@ def _look_at_clock() -> Finding:
 
 
 def _look_at_power() -> Iterator[Finding]:
-    """A Raspberry Pi tells when its supply is too weak; readers fail then first."""
-    try:
-        flags = int(_THROTTLED.read_text(encoding="ascii"), 16)
-    except (OSError, ValueError):
-        return
-    if flags & (_UNDER_VOLTAGE | _UNDER_VOLTAGE_SINCE_BOOT):
-        when = "now" if flags & _UNDER_VOLTAGE else "since the last boot"
-        yield Finding(
-            "power supply", f"was too weak {when}; use a better one, or a powered hub"
-        )
-    else:
-        yield Finding("power supply")
+    """A Raspberry Pi tells when its supply is too weak; readers fail then first.
+
+    Its sensor knows of the last seconds only. The older file `get_throttled` knows no
+    more than that, and who reads it makes the kernel log a warning with its stack.
+    """
+    for name in sorted(_SENSORS.glob("hwmon*/name")):
+        try:
+            if name.read_text(encoding="ascii").strip() != _POWER_SENSOR:
+                continue
+            alarm = int(name.with_name("in0_lcrit_alarm").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            continue
+        if alarm:
+            yield Finding(
+                "power supply",
+                "is too weak right now; use a better one, or a powered hub",
+            )
+        else:
+            yield Finding("power supply; of before tells: journalctl -k -g voltage")
 
 
 def _look_at_state(state_dir: Path) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GROUP_MAY: Final = stat.S_IRGRP | stat.S_IWGRP
+_CONSOLES: Final = "tty"  # The group that login consoles belong to
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def check_device(path: Path) -> Finding:
         )
     if os.access(path, os.R_OK | os.W_OK):
         return Finding(what)
-    return Finding(what, _explain_refusal(path.stat()))
+    return Finding(what, _explain_refusal(path))
 
 
 def user_name(uid: int | None = None) -> str:
@@ -51,18 +52,23 @@ def user_name(uid: int | None = None) -> str:
         return str(uid)
 
 
-def _explain_refusal(status: os.stat_result) -> str:
+def _explain_refusal(path: Path) -> str:
+    status = path.stat()
     group = _group_name(status.st_gid)
     if status.st_gid and status.st_mode & _GROUP_MAY == _GROUP_MAY:
         return (
             f"belongs to the group {group}; "
             f"let us in with: usermod -aG {group} {user_name()}"
         )
+    seen = f"is {stat.filemode(status.st_mode)} {user_name(status.st_uid)} {group}"
+    if group == _CONSOLES:
+        # It stays so until udev names the port anew.
+        return (
+            f"{seen}, as a login console leaves it: systemctl disable --now "
+            f"serial-getty@{path.resolve().name}, then reboot"
+        )
     # Root's own group is no way in.
-    return (
-        f"is {stat.filemode(status.st_mode)} {user_name(status.st_uid)} {group}, "
-        "which lets us in through no group: a udev rule has to give it one"
-    )
+    return f"{seen}, which lets us in through no group: a udev rule has to give it one"
 
 
 def _group_name(gid: int) -> str:

@@ -223,9 +223,9 @@ def _wake(ready: asyncio.Future[None]) -> None:
 def _opening_error(path: Path, err: OSError) -> DriverError:
     if err.errno in _DENIED:
         return AccessDeniedError(
-            f"cannot open {path}: {err.strerror}; let us in with a line for this "
-            "reader in 60-rfid-agent.rules, or, to all keyboards, with: usermod -aG "
-            f"input {user_name()}; the service needs DeviceAllow=char-13 rw besides"
+            f"cannot open {path}: {err.strerror}; let us in with a udev rule for "
+            "this reader (docs/reader-wedge.md), or, to all keyboards, with: usermod "
+            f"-aG input {user_name()}; the service needs: make install EXTRAS=wedge"
         )
     if err.errno in _GONE:
         return DeviceGoneError(f"{path} is not there: {err.strerror}")

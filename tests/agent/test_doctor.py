@@ -71,23 +71,42 @@ def test_a_full_disk_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "5 MiB left" in problem_of(examine(path), "state directory")
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [("0x0", ""), ("0x50005", "too weak now"), ("0x50000", "since the last boot")],
-)
+def sensor(hwmon: Path, number: int, name: str, **readings: str) -> None:
+    """Add a chip to /sys/class/hwmon, as the kernel lays it out."""
+    chip = hwmon / f"hwmon{number}"
+    chip.mkdir(parents=True)
+    for file, content in {"name": name, **readings}.items():
+        (chip / file).write_text(f"{content}\n")
+
+
+@pytest.mark.parametrize(("alarm", "words"), [("0", ""), ("1", "too weak right now")])
 def test_a_weak_power_supply_is_named(
     path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    flags: str,
+    alarm: str,
     words: str,
 ) -> None:
-    """A Raspberry Pi tells; elsewhere nothing is said."""
-    throttled = tmp_path / "throttled"
-    throttled.write_text(flags)
-    monkeypatch.setattr(doctor, "_THROTTLED", throttled)
+    """A Raspberry Pi tells by one of its sensors, whose number may be any."""
+    sensor(tmp_path / "hwmon", 0, "cpu_thermal", temp1_input="51000")
+    sensor(tmp_path / "hwmon", 1, "pwmfan", in0_lcrit_alarm="1")
+    sensor(tmp_path / "hwmon", 2, "rpi_volt", in0_lcrit_alarm=alarm)
+    monkeypatch.setattr(doctor, "_SENSORS", tmp_path / "hwmon")
     problem = problem_of(examine(path), "power supply")
     assert (words in problem) if words else not problem
+
+
+@pytest.mark.parametrize("readings", [{}, {"in0_lcrit_alarm": "?"}])
+def test_where_nothing_tells_of_the_supply_nothing_is_said(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    readings: dict[str, str],
+) -> None:
+    """Neither that it is weak nor that it is fine."""
+    sensor(tmp_path / "hwmon", 0, "rpi_volt", **readings)
+    monkeypatch.setattr(doctor, "_SENSORS", tmp_path / "hwmon")
+    assert not [what for what in examine(path) if what.startswith("power")]
 
 
 def test_a_backend_that_hangs_is_named(

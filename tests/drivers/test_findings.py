@@ -63,8 +63,6 @@ def test_the_group_that_lets_us_in(closed: Path) -> None:
         (0, 0o600, "-rw------- root root"),
         # Nobody is told to join root's own group.
         (0, 0o660, "-rw-rw---- root root"),
-        # A terminal that somebody is logged in at: its group may only write.
-        (5, 0o620, "-rw--w---- root"),
     ],
 )
 def test_a_group_that_does_not_let_us_in(
@@ -76,6 +74,18 @@ def test_a_group_that_does_not_let_us_in(
     assert shown in problem
     assert "udev rule" in problem
     assert "usermod" not in problem
+
+
+def test_a_port_that_was_a_console(closed: Path) -> None:
+    """The program that lets people log in there leaves it so, also when it has gone."""
+    belongs_to(closed, grp.getgrnam("tty").gr_gid, 0o620)
+    link = closed.with_name("serial0")
+    link.symlink_to(closed)
+    problem = check_device(link).problem
+    assert "-rw--w---- root tty" in problem
+    assert "systemctl disable --now serial-getty@ttyUSB0" in problem
+    assert "reboot" in problem
+    assert "udev rule" not in problem
 
 
 def test_numbers_without_names(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,11 @@ EXTRAS = PROJECT / "systemd/extras"
 # input is for the real interpreter.
 PYTHON = f"""#!/bin/sh
 case "$1 $2" in
-    "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m venv")
+        mkdir -p "$3/bin" "$3/lib/python3.new" &&
+            rm -f "$3/bin/python" && cp "$0" "$3/bin/python"
+        ;;
+    "-c import pip") test -d "$(dirname "$0")/../lib/python3.new" ;;
     "-m pip") echo "$*" >>"$(dirname "$0")/../pip-calls" ;;
     "- "*) exec {sys.executable} "$@" ;;
 esac
@@ -117,6 +121,28 @@ def test_an_upgrade_keeps_the_extras(station: Station) -> None:
     station.install()
     assert any("gpiod" in call for call in station.pip_calls())
     assert station.files_of_extras() == GPIO
+
+
+def test_an_environment_of_an_older_python_is_made_anew(station: Station) -> None:
+    """The Python of the system's next release finds nothing in it, not even pip."""
+    station.install("gpio")
+    station.pip_calls()
+    home = station.root / "opt/rfid-agent"
+    (home / "lib/python3.new").rename(home / "lib/python3.old")
+    done = station.install()
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (home / "lib").iterdir()] == ["python3.new"]
+    assert any("gpiod" in call for call in station.pip_calls())
+    assert station.files_of_extras() == GPIO
+
+
+def test_an_environment_that_works_is_kept(station: Station) -> None:
+    """An upgrade makes no new one, which would take minutes."""
+    station.install()
+    kept = station.root / "opt/rfid-agent/lib/kept"
+    kept.touch()
+    station.install()
+    assert kept.exists()
 
 
 def test_an_extra_that_is_not_wanted_any_more_goes(station: Station) -> None:

@@ -110,6 +110,29 @@ def test_a_missing_secret_does_not_prevent_the_start() -> None:
     assert not [value for value in credentials if "/" in value]
 
 
+def test_serial_ports_of_every_kind_may_be_opened() -> None:
+    """Classes as the kernel's drivers register them; a number holds before that."""
+    classes = {
+        "char-188",  # ttyUSB
+        "char-166",  # ttyACM
+        "char-204",  # ttyAMA
+        "char-4",  # ttyS
+        "char-ttySC",  # The kernel chooses its number.
+    }
+    allowed = settings("Service", "DeviceAllow")
+    assert len(allowed) == len(classes)
+    assert set(allowed) == {f"{one} rw" for one in classes}
+    assert settings("Service", "DevicePolicy") == ["closed"]
+
+
+def test_what_reload_calls_is_installed() -> None:
+    """A small Debian may lack even kill."""
+    (reload,) = (one for one in settings("Service", "ExecReload") if "kill" in one)
+    assert reload.startswith("/bin/kill ")
+    packages = (UNITS.parent / "system-packages.txt").read_text()
+    assert re.search("^run +procps ", packages, re.MULTILINE)
+
+
 def test_the_user_is_locked(root: Path) -> None:
     """Nobody can log in as the agent."""
     passwd = (root / "etc/passwd").read_text().split(":")
@@ -149,10 +172,19 @@ def test_every_device_rule_gives_one_reader_to_our_group() -> None:
     rules = [line for line in text.splitlines() if "GROUP" in line]
     grant = re.compile(
         r'(ATTRS?)\{idVendor\}=="[0-9a-f]{4}", \1\{idProduct\}=="[0-9a-f]{4}", '
-        r'GROUP="rfid-agent", MODE="0660"'
+        r'GROUP(:?)="rfid-agent", MODE\2="0660"'
     )
     assert rules
     assert [rule for rule in rules if not grant.fullmatch(rule)] == []
+
+
+def test_no_later_rule_takes_a_keyboard_back() -> None:
+    """99-com.rules of Raspberry Pi OS gives all of them to the group input."""
+    text = (UNITS / "60-rfid-agent.rules").read_text()
+    keyboards = [line for line in text.splitlines() if line.startswith("ATTRS")]
+    assert keyboards
+    assert [line for line in keyboards if 'GROUP:="' not in line] == []
+    assert [line for line in keyboards if 'MODE:="' not in line] == []
 
 
 def test_device_rules_jump_to_labels_that_exist() -> None:

@@ -125,7 +125,7 @@ def test_an_end_of_file_does_not_spin() -> None:
     ("number", "error", "says"),
     [
         (errno.EACCES, AccessDeniedError, "usermod -aG input "),
-        (errno.EPERM, AccessDeniedError, "DeviceAllow=char-13 rw"),
+        (errno.EPERM, AccessDeniedError, "make install EXTRAS=wedge"),
         (errno.ENOENT, DeviceGoneError, "is not there"),
         (errno.ENODEV, DeviceGoneError, "is not there"),
         (errno.ENOTTY, UnsupportedDeviceError, "is no input device"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from drivers.errors import DriverError
 from drivers.readers import nfc_usb, wedge_place
 from drivers.readers.pcsc import list_readers
+from drivers.readers.pcsc_names import is_sam_slot, without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +32,6 @@ _WEDGE_NAME: Final = re.compile(
     r"\b(rfid|nfc|mifare|card ?reader)\b|sycreader", re.IGNORECASE
 )
 _NO_CARD_READER: Final = re.compile("barcode|scanner|magnetic|stripe", re.IGNORECASE)
-# What pcscd appends to a name: the number of the reader and that of its slot.
-_PCSC_NUMBERS: Final = re.compile(r" [0-9A-F]{2} [0-9A-F]{2}\Z", re.ASCII)
-_SAM: Final = re.compile(r"\bSAM\b")
 _PARENTS: Final = 4  # From a tty up to the USB device that it is part of
 
 
@@ -79,10 +77,10 @@ def _find_pcsc(around: Surroundings) -> Iterator[Found]:
     except DriverError as err:
         yield Found("PC/SC", note=f"cannot be asked: {err}")
         return
-    stems = [_PCSC_NUMBERS.sub("", name) for name in names]
+    stems = [without_numbers(name) for name in names]
     for name, stem in zip(names, stems, strict=True):
         what = f"PC/SC reader {name}"
-        if _SAM.search(stem):
+        if is_sam_slot(name):
             yield Found(what, note="is a slot for a SAM, which no card reaches")
         elif stems.count(stem) > 1:
             note = "there are equal ones, and their numbers may change with the plugs"
@@ -136,11 +134,14 @@ def _describe_serial(node: Path, around: Surroundings) -> Found:
     vendor_id, product = _usb_product(around.sysfs / "class/tty" / node.name / "device")
     label = f" ({product})" if product else ""
     if vendor_id == ELATEC:
-        note += "if it stays down, its firmware does not speak the Simple Protocol"
+        note += (
+            "if it stays down, its firmware does not speak the Simple Protocol, or in "
+            "binary: format = twn4"
+        )
         return Found(
             f"ELATEC reader{label} at {node}",
             "serial",
-            {"port": port, "format": "twn4"},
+            {"port": port, "format": "twn4-ascii"},
             note,
         )
     maker = ADAPTERS.get(vendor_id or 0)

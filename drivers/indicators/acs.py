@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.indicators.acs_commands import Led, Light, Model
-from drivers.indicators.acs_link import Link, Way, is_meant
+from drivers.indicators.acs_link import Link, Way
 from drivers.indicators.acs_options import find_refusal
 from drivers.indicators.acs_player import Player
 from drivers.indicators.acs_scard import EscapingScard
@@ -17,6 +17,7 @@ from drivers.indicators.acs_thread import Lamp, in_daemon_thread
 from drivers.indicators.base import Indicator
 from drivers.indicators.patterns import Patterns
 from drivers.readers.pcsc_listing import explain_missing, list_readers
+from drivers.readers.pcsc_names import matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -86,7 +87,7 @@ class AcsIndicator(Indicator):
         except DriverError as err:
             yield Finding("pcscd", str(err))
             return
-        meant = [name for name in attached if is_meant(name, pattern)]
+        meant = [name for name in attached if matches(name, pattern)]
         yield from map(Finding, meant)
         if not meant:
             yield Finding("LEDs and buzzer", explain_missing(pattern, attached))

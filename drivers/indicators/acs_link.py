@@ -10,7 +10,7 @@ from drivers.indicators.acs_commands import NoCardError, dialect_of
 from drivers.indicators.acs_scard import EscapingScard, NotEscapedError
 from drivers.readers.pcsc_codes import Code, ScardError
 from drivers.readers.pcsc_listing import explain_missing
-from drivers.readers.pcsc_session import matches
+from drivers.readers.pcsc_names import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,6 @@ NO_CARD: Final = (
     Code.SCARD_W_RESET_CARD,
     Code.SCARD_W_REMOVED_CARD,
 )
-# One device is a PC/SC reader per slot; through the slot of its security module it
-# would be told everything twice.
-SAM: Final = "SAM"
 
 
 class Way(StrEnum):
@@ -82,7 +79,7 @@ class Link:
         scard = self._load()
         with scard.context() as context:
             attached = scard.list_readers(context)
-        readers = [name for name in attached if is_meant(name, self._match)]
+        readers = [name for name in attached if matches(name, self._match)]
         self._prepared &= set(readers)
         if not readers:
             raise DeviceGoneError(explain_missing(self._match, attached))
@@ -156,8 +153,3 @@ class Link:
         if self._card_beep is not None and reader not in self._prepared:
             dialect.set_card_beep(exchange, on=self._card_beep)
             self._prepared.add(reader)
-
-
-def is_meant(reader: str, pattern: str) -> bool:
-    """Whether a reader matches; a slot for a security module only by its exact name."""
-    return reader == pattern or (matches(reader, pattern) and SAM not in reader)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 UID_LENGTHS: Final = (4, 7, 10)  # ISO/IEC 14443-3, single, double and triple size
 PUPI_LENGTH: Final = 4  # ISO/IEC 14443-3, type B
 CASCADE_TAG: Final = 0x88  # Illegal as the first byte of a uid
-RANDOM_UID: Final = 0x08  # First byte of a 4-byte uid that is drawn at power-on
+# First byte of a 4-byte uid that is drawn at power-on: 08 by ISO/IEC 14443-3, 80 of
+# DESFire cards that are set up so. Some cards of a fixed uid begin with 80 as well.
+RANDOM_UIDS: Final = (0x08, 0x80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,4 @@ class _Changing:
 
 
 def _is_random(sighting: Sighting) -> bool:
-    return len(sighting.uid) == UID_LENGTHS[0] and sighting.uid[0] == RANDOM_UID
+    return len(sighting.uid) == UID_LENGTHS[0] and sighting.uid[0] in RANDOM_UIDS

@@ -12,19 +12,21 @@ from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.readers.base import Reader, ReaderEvent
 from drivers.readers.pcsc_listing import explain_missing, list_readers
+from drivers.readers.pcsc_names import matches
 from drivers.readers.pcsc_scard import Scard
-from drivers.readers.pcsc_session import Session, matches
+from drivers.readers.pcsc_session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
 
-__all__ = ["PcscConfig", "PcscReader", "list_readers", "matches"]
+__all__ = ["PcscConfig", "PcscReader", "list_readers"]
 
 
 @dataclass(frozen=True, slots=True)
 class PcscConfig:
     """`match`: a reader's name, or a pattern (`*`, `?`, `[abc]`) for one or more.
 
+    No pattern means a slot for a security module (SAM), only its whole name does.
     `card_timeout`: how long a card may take to answer, or another program to let it go.
     """
 

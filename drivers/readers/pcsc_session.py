@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections import defaultdict
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -23,6 +22,7 @@ from drivers.readers.base import (
 from drivers.readers.pcsc_card import Outcome, Reading
 from drivers.readers.pcsc_codes import HangingPcscdError
 from drivers.readers.pcsc_field import Field
+from drivers.readers.pcsc_names import matches
 from drivers.readers.pcsc_states import Edge, is_later
 from drivers.readers.pcsc_watcher import (
     WAIT_S,
@@ -246,9 +246,3 @@ class Session:
         # A thread that was left behind may outlive the loop.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback)
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Whether a PC/SC reader is meant by a pattern, or by its exact name."""
-    # Real names contain brackets, which a pattern takes for a set of characters.
-    return name == pattern or fnmatchcase(name, pattern)

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.errors import TransientDeviceError
 from drivers.probing import Found, Surroundings, find_readers
-from drivers.readers.pcsc import matches
+from drivers.readers.pcsc_names import matches
 from tests.drivers.readers.wedge_bench import SYC, InputTree
 
 if TYPE_CHECKING:
@@ -125,6 +125,18 @@ def test_a_slot_for_a_sam_is_no_reader(machine: Machine) -> None:
     assert (sam.driver, sam.options) == ("", {})
 
 
+def test_a_reader_with_a_sam_is_no_slot_for_one(machine: Machine) -> None:
+    """What its whole device is called does not say which of its slots it is."""
+    device = "Identive CLOUD 4510 F Contactless + SAM Reader"
+    machine.pcsc = [
+        f"{device} [CLOUD 4510 F Contactless Reader] 00 00",
+        f"{device} [CLOUD 4510 F SAM Reader] 01 00",
+    ]
+    reader, sam = machine.find()
+    assert reader.driver == "pcsc"
+    assert "SAM, which no card reaches" in sam.note
+
+
 def test_pcscd_cannot_be_asked(machine: Machine) -> None:
     """It says why, and the rest is found all the same."""
     machine.inputs.plug(0)
@@ -223,7 +235,7 @@ def test_an_elatec_reader(machine: Machine) -> None:
     port = machine.plug_serial("ttyACM0", usb)
     found = machine.find_one()
     assert found.what == f"ELATEC reader (product 1-1) at {port}"
-    assert found.options == {"port": str(port), "format": "twn4"}
+    assert found.options == {"port": str(port), "format": "twn4-ascii"}
     assert "after the next boot" in found.note
 
 

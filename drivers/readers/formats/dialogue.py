@@ -107,7 +107,11 @@ class Dialogue(Generic[F]):
         return self._frames.popleft()
 
     async def repeat(
-        self, exchange: Callable[[], Awaitable[T]], *, abort: bytes = b""
+        self,
+        exchange: Callable[[], Awaitable[T]],
+        *,
+        abort: bytes = b"",
+        tries: int = TRIES,
     ) -> T:
         """Try an exchange a few times; TransientDeviceError if none succeeds.
 
@@ -118,14 +122,14 @@ class Dialogue(Generic[F]):
         """
         why = ""
         self._bytes_heard = 0
-        for attempt in range(TRIES):
+        for attempt in range(tries):
             if attempt:
                 await self.settle(abort)
             try:
                 async with asyncio.timeout(ANSWER_S):
                     return await exchange()
             except FrameError as err:
-                if isinstance(err, UnreadableCardError) and attempt == TRIES - 1:
+                if isinstance(err, UnreadableCardError) and attempt == tries - 1:
                     raise
                 why = str(err)
             except TimeoutError:

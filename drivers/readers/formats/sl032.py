@@ -1,4 +1,4 @@
-"""StrongLink SL032, SL030 and SL025 on their UART: one question, one answer.
+"""StrongLink SL032 and SL025 on their serial line: one question, one answer.
 
 Host `BA Len Cmd Data CK`, module `BD Len Cmd Status Data CK`; Len counts Cmd to CK, and
 CK is the XOR of all bytes before it (SL032 user manual, communication format).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from drivers.readers.formats.dialogue import Line
 
-BAUDRATE: Final = 115200  # Or 9600: a jumper
+BAUDRATE: Final = 115200  # Of an SL025 by default; two resistors tell
 
 HOST: Final = 0xBA
 MODULE: Final = b"\xbd"

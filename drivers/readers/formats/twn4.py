@@ -1,16 +1,17 @@
 """ELATEC TWN4 with the Simple Protocol: one question, one answer.
 
 Binary: length of what follows (16 bits), payload, CRC (16 bits), low byte first.
-ASCII: payload and CRC in hex, then CR. The device may be set up without the CRC.
+ASCII: payload and CRC in hex, then CR. Which of them, and whether with the CRC, is
+compiled into the device's app; as its maker has it, it is ASCII without.
 """
 
 from __future__ import annotations
 
 from binascii import crc_hqx, unhexlify
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from drivers.errors import FrameError
+from drivers.errors import FrameError, TransientDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats.dialogue import Dialogue, Module, UnreadableCardError
 from drivers.readers.formats.framing import CardReport, Cut
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from drivers.readers.formats.dialogue import Line
 
-BAUDRATE: Final = 115200
+BAUDRATE: Final = 9600  # Of its UART, unless the app says otherwise
 
 # Functions, and their parameters as the Simple Protocol packs them.
 GET_VERSION: Final = bytes.fromhex("00 04 FF")
@@ -49,25 +50,50 @@ _REFLECTED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How the device is set up to speak; both are options of its configuration."""
+    """How the device is set up to speak."""
 
     ascii_hex: bool
     crc: bool
 
 
 class Twn4(Module):
-    """Searches for tags of the kinds that charging cards are."""
+    """Searches for tags of the kinds that charging cards are.
+
+    With a `mode` that has a CRC, a device that has none will do as well.
+    """
 
     def __init__(self, line: Line, monotonic: Callable[[], float], mode: Mode) -> None:
         self._mode = mode
-        self._dialogue = Dialogue(line, lambda data: cut_payload(data, mode), monotonic)
+        self._dialogue = Dialogue(
+            line, lambda data: cut_payload(data, self._mode), monotonic
+        )
 
     async def start(self) -> str:
         """Ask for the version, and say which tags are wanted."""
-        version = await self._dialogue.repeat(lambda: self._ask(GET_VERSION))
+        wanted = self._mode
+        version = await self._get_version()
         await self._dialogue.repeat(lambda: self._ask(SET_TAG_TYPES))
         text = version[1:].decode("ascii", errors="replace")  # A length comes first
-        return "TWN4 " + "".join(char for char in text if char.isprintable())
+        name = "TWN4 " + "".join(char for char in text if char.isprintable())
+        return name if self._mode == wanted else f"{name}, without CRC"
+
+    async def _get_version(self) -> bytes:
+        """Ask with the CRC that is expected, and else once without."""
+        try:
+            return await self._dialogue.repeat(lambda: self._ask(GET_VERSION))
+        except TransientDeviceError:
+            if not self._mode.crc:
+                raise
+            expected = self._mode
+            self._mode = replace(expected, crc=False)
+            await self._dialogue.settle()
+            try:
+                return await self._dialogue.repeat(
+                    lambda: self._ask(GET_VERSION), tries=1
+                )
+            except TransientDeviceError:
+                self._mode = expected
+            raise
 
     async def find(self) -> CardReport | None:
         """Ask once for the card in the field, None if there is none."""

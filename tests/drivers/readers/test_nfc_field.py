@@ -97,6 +97,18 @@ def test_no_number(sighting: Sighting, reason: str) -> None:
     assert isinstance(left, CardLeft)
 
 
+def test_a_random_uid_of_a_desfire_is_told_of_once() -> None:
+    """Those that are set up so draw numbers that begin with 80."""
+    looks = [Sighting(b"\x80" + number.to_bytes(3)) for number in range(20)]
+    assert uids(seen(*looks)) == [looks[0].uid]
+
+
+def test_a_fixed_uid_that_begins_like_a_random_one() -> None:
+    """A number that was seen twice is no random one: the next is another card's."""
+    first, second = (Sighting(bytes([0x80, 1, 2, last])) for last in (3, 4))
+    assert uids(seen(first, first, second)) == [first.uid, b"", second.uid]
+
+
 def test_a_random_uid_is_told_of_once() -> None:
     """A phone draws a number at each look; it stays one card under its first one."""
     looks = [random_a(number) for number in range(20)]

@@ -289,3 +289,18 @@ def test_wiegand_parity_finds_every_single_wrong_bit(data: bytes) -> None:
         wrong = f"{int(line, 16) ^ (1 << bit):0{len(line)}X}".encode()
         with pytest.raises(FrameError):
             wiegand.parse_raw(wrong)
+
+
+@pytest.mark.parametrize(
+    ("bits", "uid"),
+    [
+        ("0 00111101 00010010 11010110 1", "3D12D6"),
+        ("0 01101011 00111101 00010010 11010110 0", "6B3D12D6"),
+    ],
+)
+def test_wiegand_frames_of_a_data_sheet(bits: str, uid: str) -> None:
+    """Even parity of the first half first, odd parity of the second half last."""
+    frame = bits.replace(" ", "")
+    line = f"{int(frame, 2):0{(len(frame) + 2) // 4}X}".encode()
+    assert wiegand.parse_raw(line) == bytes.fromhex(uid)
+    assert wiegand.build_raw(bytes.fromhex(uid)) == line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.errors import FrameError
+from drivers.errors import FrameError, TransientDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats import twn4
 from drivers.readers.formats.dialogue import UnreadableCardError
@@ -16,6 +16,61 @@ from tests.fakes.virtual_loop import run_virtual
 
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 A, V, E = Technology.ISO14443, Technology.ISO15693, Technology.EM4100
+
+
+# The maker's own reference messages of GetUSBType, in the source of its app.
+REFERENCES = [
+    (Mode(ascii_hex=True, crc=False), b"0005\r", b"0001\r"),
+    (Mode(ascii_hex=True, crc=True), b"000515A7\r", b"000131E1\r"),
+    (Mode(ascii_hex=False, crc=False), b"\x02\0\0\5", b"\x02\0\0\1"),
+    (Mode(ascii_hex=False, crc=True), b"\4\0\0\5\x15\xa7", b"\4\0\0\1\x31\xe1"),
+]
+
+
+@pytest.mark.parametrize(("mode", "question", "answer"), REFERENCES)
+def test_reference_messages_of_the_maker(
+    mode: Mode, question: bytes, answer: bytes
+) -> None:
+    """Each mode frames as the maker says, there and back."""
+    assert twn4.build_frame(b"\0\5", mode) == question
+    cut = twn4.cut_payload(answer, mode)
+    assert cut is not None
+    assert (cut.length, cut.frame) == (len(answer), b"\0\1")
+
+
+def test_its_uart_has_the_speed_of_the_makers_app() -> None:
+    """9600 baud, unless the app was changed; on USB no speed matters."""
+    assert twn4.BAUDRATE == 9600
+
+
+@pytest.mark.parametrize("ascii_hex", [False, True])
+def test_a_device_without_crc_is_understood_though_one_was_expected(
+    *, ascii_hex: bool
+) -> None:
+    """As the maker ships it: found at the start, and its name says so."""
+
+    async def main() -> None:
+        device = Twn4Emulator(ascii_hex=ascii_hex, crc=False)
+        module = Twn4(FakeLine(device), now, Mode(ascii_hex, crc=True))
+        assert await module.start() == "TWN4 TWN4/B1.64/NO, without CRC"
+        device.card = UID
+        device.asked.clear()
+        assert await module.find() == CardReport(UID, A)
+        assert len(device.asked) == 2
+
+    run_virtual(main())
+
+
+def test_a_crc_that_is_not_wanted_is_not_looked_for() -> None:
+    """A device that has one does not answer, and the message names the option."""
+
+    async def main() -> None:
+        device = Twn4Emulator(crc=True)
+        module = Twn4(FakeLine(device), now, Mode(ascii_hex=False, crc=False))
+        with pytest.raises(TransientDeviceError, match="crc"):
+            await module.start()
+
+    run_virtual(main())
 
 
 def test_known_frames_of_the_twn4() -> None:

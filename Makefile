@@ -18,7 +18,7 @@ demo: setup ## set up, then show the agent at work; needs no hardware
 	@$(BIN)/rfid-agent demo $(ARGS)
 
 test: lint types ## set up, then check and test everything
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 torture: setup-test ## kill the daemon thousands of times; TORTURE=100 goes on for hours
 	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture tests/simulation $(ARGS)

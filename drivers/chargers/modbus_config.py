@@ -78,6 +78,22 @@ class StateRegister(Register):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRegister(Register):
+    """What tells whether energy is offered, by the values in `on`.
+
+    For controllers whose state is what the vehicle asks for: one that asks, and is
+    offered nothing, is connected.
+    """
+
+    on: States
+
+    def __post_init__(self) -> None:
+        Register.__post_init__(self)
+        if not self.on:
+            raise ValueError("on: expected at least one value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchRegister(Register):
     """A register or coil that lets energy flow, by `on`, or holds it back, by `off`."""
 
@@ -137,15 +153,22 @@ class CurrentRegister(Register):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The registers of one controller; at least one of `enable` and `current`."""
+    """The registers of one controller; at least one of `enable` and `current`.
+
+    `resolution` has a bit, PRECISE, that says that `current` counts hundredths.
+    """
 
     state: StateRegister
     enable: SwitchRegister | None
     current: CurrentRegister | None
+    output: OutputRegister | None = None
+    resolution: Register | None = None
 
 
-# 4 is IEC 61851's state D. 1001, the current that is really offered, is not needed:
-# the state tells whether the vehicle draws it.
+PRECISE: Final = 0x0080
+
+# 4 is IEC 61851's state D. 1002 is the vehicle's side of the pilot signal, and stays 3
+# when a vehicle goes on asking; 2 in 1006 says that the controller generates its own.
 SIMPLEEVSE: Final = Profile(
     state=StateRegister(
         address=1002,
@@ -156,12 +179,14 @@ SIMPLEEVSE: Final = Profile(
     ),
     enable=None,
     current=CurrentRegister(address=1000),
+    output=OutputRegister(address=1006, on=(2,)),
+    resolution=Register(address=2005),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModbusConfig(DeviceAddress):
-    """`profile`: known registers; `state`, `enable` and `current` replace single ones.
+    """`profile`: known registers; the tables below replace single ones.
 
     `limit_amps`: offered to the vehicle; needed where a current of 0 is off.
     `comm_timeout`: silent for longer, the charger is lost, and energy is off when it
@@ -172,6 +197,7 @@ class ModbusConfig(DeviceAddress):
     state: StateRegister | None = None
     enable: SwitchRegister | None = None
     current: CurrentRegister | None = None
+    output: OutputRegister | None = None
     limit_amps: Amps | None = None
     poll_every: timedelta = timedelta(seconds=1)
     comm_timeout: timedelta = timedelta(seconds=10)
@@ -199,8 +225,11 @@ class ModbusConfig(DeviceAddress):
         state = self.state or (known.state if known else None)
         enable = self.enable or (known.enable if known else None)
         current = self.current or (known.current if known else None)
+        output = self.output or (known.output if known else None)
+        # Who names the register says its scale, too.
+        resolution = known.resolution if known and not self.current else None
         if state is None:
             raise ValueError('state: missing; expected a table, or another "profile"')
         if enable is None and current is None:
             raise ValueError("enable: missing; expected this table or current")
-        return Profile(state, enable, current)
+        return Profile(state, enable, current, output, resolution)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import Vehicle
+from drivers.chargers.modbus_config import PRECISE
 from drivers.errors import FrameError, TransientDeviceError
-from drivers.modbus.line import NoAnswerError
+from drivers.modbus.line import NoAnswerError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CONFIRM_S: Final = 3.0
 CHECK_EVERY_S: Final = 0.1
 ROUNDING_A: Final = 0.01
+HUNDREDTH: Final = 0.01
 
 
 class UnconfirmedError(TransientDeviceError):
@@ -46,11 +48,25 @@ class Controller:
         self._line = line
         self._config = config
         self._profile = config.registers
+        self._current = self._profile.current
+
+    async def find_unit(self) -> None:
+        """Read what one unit of the current is, where the controller tells that."""
+        profile = self._profile
+        if profile.resolution is None or profile.current is None:
+            return
+        try:
+            is_precise = int(await self._read(profile.resolution)) & PRECISE
+        except RefusedError:
+            is_precise = 0  # Too old to have the choice
+        self._current = (
+            replace(profile.current, scale=HUNDREDTH) if is_precise else profile.current
+        )
 
     async def read(self) -> Reading:
         """Read all registers of the profile."""
         profile = self._profile
-        current = profile.current
+        current = self._current
         amps = None if current is None else current.amps(await self._read(current))
         if profile.enable is None:
             enabled = bool(amps)
@@ -60,6 +76,7 @@ class Controller:
         # Last, so that what happens at the socket is told with its own answer: on RTU
         # another question would be a pause and an answer away.
         vehicle, fault, is_known = self._see(await self._read(profile.state))
+        vehicle = await self._check_output(vehicle)
         return Reading(vehicle, fault, enabled, amps, is_known)
 
     async def switch_on(self, amps: int | None) -> None:
@@ -84,7 +101,7 @@ class Controller:
     async def switch_off(self) -> None:
         """Hold energy back; return when that was read back and nothing is drawn."""
         deadline = _now() + CONFIRM_S
-        switch, current = self._profile.enable, self._profile.current
+        switch, current = self._profile.enable, self._current
         if switch is not None:
             await self._make(
                 switch, switch.off, lambda value: value == switch.off, deadline
@@ -100,10 +117,17 @@ class Controller:
 
     async def _vehicle(self) -> Vehicle | None:
         vehicle, _, _ = self._see(await self._read(self._profile.state))
-        return vehicle
+        return await self._check_output(vehicle)
+
+    async def _check_output(self, vehicle: Vehicle | None) -> Vehicle | None:
+        """Tell a vehicle that only asks for energy from one that gets it."""
+        output = self._profile.output
+        if vehicle is not Vehicle.CHARGING or output is None:
+            return vehicle
+        return vehicle if await self._read(output) in output.on else Vehicle.CONNECTED
 
     async def _offer(self, amps: int, deadline: float) -> None:
-        register = self._profile.current
+        register = self._current
         if register is not None:
             # It may offer less than that: a thin cable, a lower limit of its own.
             await self._make(

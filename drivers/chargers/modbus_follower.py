@@ -119,6 +119,7 @@ class Follower:
         """Bring the controller to rest, and say how things stand."""
         self._wants_energy = False
         await self._controller.switch_off()
+        await self._controller.find_unit()
         self._unknown = None
         reading = await self._controller.read()
         if not reading.is_known:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from drivers.chargers.base import ChargerDown, ChargerUp, Vehicle
 from drivers.chargers.changes import changes
 from drivers.chargers.openevse_settings import Settings
-from drivers.chargers.openevse_switch import Memory, Switch, choose_gate
+from drivers.chargers.openevse_switch import find_switch
 from drivers.chargers.openevse_view import see_vehicle, view
 from drivers.chargers.rapi_client import NoAnswerError
 from drivers.errors import TransientDeviceError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from drivers.chargers.base import ChargerEvent, ChargerState
     from drivers.chargers.openevse_config import OpenEvseConfig
     from drivers.chargers.openevse_controller import Controller
-    from drivers.chargers.openevse_switch import Timings
+    from drivers.chargers.openevse_switch import Memory, Switch, Timings
     from drivers.chargers.rapi_status import Status
 
 _LOGGER = logging.getLogger(__name__)
@@ -169,12 +169,10 @@ class Follower:
             )
             controller.has_rebooted, self._is_known_reset = False, True
         if self._switch is None:
-            await controller.read_status()
-            gate = await choose_gate(controller, self._config.control)
-            self._switch = Switch(controller, gate, self._timings)
-        if memory.wants_energy is False:
-            # Before all else: after a boot some would charge by themselves.
-            await self._switch.close()
+            self._switch = await find_switch(
+                controller, self._config.control, self._timings
+            )
+        await self._switch.begin(is_off=memory.wants_energy is False)
         await controller.read_settled_status(self._timings.confirm_s)
         await self._settings.apply()
         register_wh = await controller.read_register()
@@ -239,22 +237,24 @@ class Follower:
 
     async def _guard(self) -> None:
         """Close the gate when it has opened by itself, or somebody else opened it."""
-        switch, status = self._found_switch(), self._controller.status
-        if self._memory.wants_energy is not False or status is None:
-            return
-        if switch.gate.step_close(status) is not None:
-            if switch.gate.is_open(status):
-                _LOGGER.warning("%s: switching off: there is no session", self._name)
-            await switch.close()
+        status = self._controller.status
+        if status is not None and status.waits_for_clearance:
+            self._on_lost_boot()
+        elif status is not None and self._memory.wants_energy is False:
+            await self._found_switch().keep_closed(status)
 
     async def _read_register(self) -> int | None:
         """Read the register; one that fell was lost in a boot that nobody noticed."""
         register_wh = await self._controller.read_register()
         told_wh = self._told.wh if self._told is not None else None
         if register_wh is not None and told_wh is not None and register_wh < told_wh:
-            self._must_synchronise = self._is_known_reset = True
-            self._poll_at = self._now()
+            self._on_lost_boot()
         return register_wh
+
+    def _on_lost_boot(self) -> None:
+        """Tell it everything again: it has booted, and its notice was lost."""
+        self._must_synchronise = self._is_known_reset = True
+        self._poll_at = self._now()
 
     def _announce(self, before: ChargerState, state: ChargerState) -> None:
         self._news.extend(changes(before, state))

@@ -16,7 +16,6 @@ from drivers.chargers.rapi_gate import (
     Gate,
     SleepGate,
 )
-from drivers.chargers.rapi_status import Flag
 from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
 
 if TYPE_CHECKING:
@@ -76,6 +75,14 @@ async def choose_gate(controller: Controller, control: Control) -> Gate:
     return SleepGate()
 
 
+async def find_switch(
+    controller: Controller, control: Control, timings: Timings
+) -> Switch:
+    """Ask how energy is held back here."""
+    await controller.read_status()
+    return Switch(controller, await choose_gate(controller, control), timings)
+
+
 class Switch:
     """Opens and closes one controller's gate, one change at a time."""
 
@@ -95,6 +102,30 @@ class Switch:
         async with self._turn:
             await self._close()
 
+    async def keep_closed(self, status: Status) -> None:
+        """Hold energy back again, if that is not what it does in this state."""
+        if self.gate.step_close(status) is None:
+            return
+        if self.gate.is_open(status):
+            _LOGGER.warning(
+                "%s: switching off: there is no session", self._controller.name
+            )
+        await self.close()
+
+    async def begin(self, *, is_off: bool) -> None:
+        """Hold energy back if it is to be off, and let the controller go to work.
+
+        With a boot lock it sees no vehicle: there would never be a session.
+        """
+        async with self._turn:
+            if is_off:
+                # Before all else: after a boot some would charge by themselves.
+                await self._close()
+            status = await self._controller.read_status()
+            if status.waits_for_clearance:
+                await self._close()
+                await self._clear_boot_lock()
+
     async def leave(self) -> None:
         """Tell it to hold energy back, in a moment or not at all."""
         status = self._controller.status
@@ -107,7 +138,7 @@ class Switch:
 
     async def _open(self) -> None:
         status = _healthy(await self._controller.read_status())
-        if Flag.BOOT_LOCKED in status.flags:
+        if status.waits_for_clearance:
             await self._clear_boot_lock()
         deadline = self._now() + self._timings.confirm_s
         before = None

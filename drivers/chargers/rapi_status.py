@@ -34,7 +34,7 @@ class Flag(IntFlag):
     AUTH_LOCKED = 0x0008
     RELAY_CLOSED = 0x0040
     EV_CONNECTED = 0x0100  # Frozen while the pilot is at -12 V (DISABLED)
-    BOOT_LOCKED = 0x4000
+    BOOT_LOCKED = 0x4000  # Until SB it sees no vehicle, and its state stays UNKNOWN
 
 
 FAULTS: Final = {
@@ -108,6 +108,15 @@ class Status:
         return Flag.AUTH_LOCKED in self.flags
 
     @property
+    def waits_for_clearance(self) -> bool:
+        """Whether it has booted and does nothing until SB; in a fault SB is of no use.
+
+        Not in a notice: the first one comes before it has booted, and AB follows.
+        """
+        is_locked = Flag.BOOT_LOCKED in self.flags
+        return is_locked and self.amps is None and self.fault is None
+
+    @property
     def is_resting(self) -> bool:
         """Whether it sleeps or is disabled."""
         return self.state in (State.SLEEPING, State.DISABLED)
@@ -162,9 +171,15 @@ def parse_amps(words: tuple[str, ...]) -> int:
 
 
 def parse_configured_amps(words: tuple[str, ...]) -> int:
-    """Read the answer to GC: the most that the installer allowed."""
-    *_, configured = _parse_naturals(words, 4, "GC")
-    return configured
+    """Read the answer to GC: the most that may be asked for.
+
+    The fourth word is what the installer allowed. Before RAPI 5.1 there are two or
+    three, of which the second is the hardware's limit; the controller takes no more
+    than the installer allowed when it is told that.
+    """
+    count = min(max(len(words), 2), 4)
+    amps = _parse_naturals(words, count, "GC")
+    return amps[3] if count == 4 else amps[1]  # noqa: PLR2004 - what GC says
 
 
 def _parse_naturals(words: tuple[str, ...], count: int, command: str) -> list[int]:

@@ -36,6 +36,8 @@ class MemoryLine:
         self.lose_writes = 0
         #: Refused with this exception, if it is not 0.
         self.refuse = 0
+        #: Registers that this controller has not.
+        self.missing: set[int] = set()
         #: How often a state is read wrong from now on.
         self.garble = 0
         self.requests = 0
@@ -58,6 +60,8 @@ class MemoryLine:
         """Answer, if it does."""
         del device
         await self._answer()
+        if address in self.missing:
+            raise RefusedError("exception 2")
         if table is Table.COIL:
             return [int(self.coil)]
         registers = self.evse.holding()

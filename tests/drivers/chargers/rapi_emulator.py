@@ -41,9 +41,10 @@ class Emulator(Supply):
         self.commands: list[str] = []
         #: Not obeyed and not answered until so many commands more have come.
         self.deaf = 0
-        self.state = A
         self.locked = self.build.auth_lock and self.build.locked_at_boot
+        #: Until SB it only listens: the pilot is not looked at, the state is unknown.
         self.boot_locked = self.build.boot_lock
+        self.state = 0 if self.boot_locked else A
         self.relay = False
         self.car: Car | None = None
         self.fault: int | None = None
@@ -168,7 +169,8 @@ class Emulator(Supply):
             case ["GU"] if build.meter:
                 return True, f"{int(self.session_ws)} {self.total_wh}"
             case ["GC"]:
-                return True, f"6 80 {self.amps} {build.max_amps}"
+                amps = ["6", "80", str(self.amps), str(build.max_amps)]
+                return True, " ".join(amps[: build.gc_words])
             case ["G0"]:
                 return True, "2" if self.state == DISABLED else str(int(bool(self.car)))
             case ["G4"] if build.auth_lock:
@@ -189,9 +191,7 @@ class Emulator(Supply):
                     self._open_relay()
                 return True, ""
             case ["SB"] if build.boot_lock:
-                self.boot_locked = False
-                self._settle()
-                return True, "0"
+                return True, self._clear_boot_lock()
             case ["SC", amps, "V"]:
                 return self._set_amps(int(amps))
             case ["SC", amps]:
@@ -213,6 +213,16 @@ class Emulator(Supply):
             self.send(boot_line())
         self.clock.call_later(self.build.settle_s, self._leave_unknown)
 
+    def _clear_boot_lock(self) -> str:
+        if self.fault is not None:
+            return "1"
+        if self.boot_locked:
+            self.boot_locked = False
+            self._read_pilot()
+            if self.state == 0:
+                self._forget_state()
+        return "0"
+
     def _wake(self) -> None:
         if self.state in (SLEEP, DISABLED):
             self._forget_state()
@@ -222,7 +232,7 @@ class Emulator(Supply):
         self.clock.call_later(self.build.settle_s, self._leave_unknown)
 
     def _leave_unknown(self) -> None:
-        if self.state == 0 and self._is_up:
+        if self.state == 0 and self._is_up and not self.boot_locked:
             self.state = A
             self._read_pilot()
             if self.car is None:
@@ -244,7 +254,9 @@ class Emulator(Supply):
 
     def _settle(self) -> None:
         """Take the state that follows from everything else, and say so."""
-        if not self._is_up or self.state in (0, SLEEP, DISABLED):
+        if self.boot_locked and self.fault is not None:
+            self.state = self.fault  # It has not passed its first test.
+        if self.boot_locked or not self._is_up or self.state in (0, SLEEP, DISABLED):
             self._say_state()
             return
         before = self.state
@@ -252,7 +264,7 @@ class Emulator(Supply):
             self.state = self.fault
         elif self.car is None:
             self.state = A
-        elif self.car.watts and not self.locked and not self.boot_locked:
+        elif self.car.watts and not self.locked:
             # Only in B the car hears that it may.
             self.state = C if before in (B, C) else B
             if before not in (B, C):
@@ -273,8 +285,11 @@ class Emulator(Supply):
         self.relay = False
 
     def _read_pilot(self) -> None:
-        """See whether a car is there, and begin or end its count; blind at -12 V."""
-        if self.state == DISABLED or not self._is_up:
+        """See whether a car is there, and begin or end its count.
+
+        Blind at -12 V, and until the boot lock is cleared.
+        """
+        if self.boot_locked or self.state == DISABLED or not self._is_up:
             return
         if self.car is not None and not self._in_session:
             self.session_ws = 0.0

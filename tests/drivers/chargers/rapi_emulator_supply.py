@@ -33,6 +33,8 @@ class Build:
     meter: bool = True
     heartbeat: bool = True
     max_amps: int = 32
+    #: RAPI 5.0 tells one less: not what is configured.
+    gc_words: int = 4
     boot_s: float = 0.05
     #: Every state is looked at for so long before it counts.
     settle_s: float = 0.25

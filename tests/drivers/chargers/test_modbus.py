@@ -93,15 +93,15 @@ def test_a_controller_that_does_not_stop_is_no_charger() -> None:
     async def main() -> None:
         bench = Bench()
         evse = bench.evse
-        evse.plugged = evse.wants = evse.is_welded = True
+        evse.plugged = evse.wants = evse.is_stuck = True
         async with bench.listening():
             await bench.later(5)
         assert bench.told == []
         assert "stays charging" in str(bench.error)
-        evse.is_welded = False
+        evse.is_stuck = False
         async with bench.listening():
             await bench.charger.enable()
-            evse.is_welded = True
+            evse.is_stuck = True
             with pytest.raises(TransientDeviceError, match="stays charging"):
                 await bench.charger.disable()
 

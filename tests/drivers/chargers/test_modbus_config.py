@@ -15,6 +15,7 @@ from drivers.chargers.modbus_config import (
     SIMPLEEVSE,
     Ampere,
     CurrentRegister,
+    OutputRegister,
     StateRegister,
     SwitchRegister,
 )
@@ -83,6 +84,11 @@ type = "uint32"
 word_order = "little"
 scale = 100
 unit = "mA"
+
+[output]
+address = 9
+table = "discrete"
+on = [1]
 """
 
 
@@ -110,6 +116,8 @@ def test_a_profile_of_ones_own() -> None:
         unit=Ampere.MILLIAMPS,
     )
     assert (profile.current.value(16), profile.current.amps(160)) == (160, 16)
+    assert profile.output == OutputRegister(address=9, table=Table.DISCRETE, on=(1,))
+    assert profile.resolution is None
     assert config.pause == timedelta()
 
 
@@ -139,6 +147,7 @@ def test_the_documents_profile() -> None:
     config, mistakes = read(table)
     assert mistakes == []
     assert config.registers.current.value(16) == 160
+    assert config.registers.output.on == (1,)
 
 
 SIMPLE = 'port = "/dev/x"\nlimit_amps = 16\n'
@@ -199,6 +208,10 @@ STATE = "state = { address = 1, absent = [1], connected = [2], charging = [3] }\
         (
             SIMPLE + "enable = { address = 5, on = -1 }",
             "charger.enable.on: -1 does not fit into uint16",
+        ),
+        (
+            SIMPLE + "output = { address = 5, on = [] }",
+            "charger.output.on: expected at least one value",
         ),
         (
             SIMPLE + "current = { address = 5, scale = 0.0001 }",

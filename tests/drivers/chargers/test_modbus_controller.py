@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from drivers.chargers.base import Connected
+from drivers.chargers.base import Charging, Connected
 from drivers.chargers.modbus import ModbusCharger, ModbusConfig
 from tests.drivers.chargers.modbus_bench import MemoryLine
-from tests.drivers.modbus.evse import AMPS, STATE
+from tests.drivers.modbus.evse import AMPS, OUTPUT, STATE
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
@@ -36,5 +36,10 @@ def test_the_state_is_read_last() -> None:
             asked.clear()
             assert await anext(events) == Connected()
             assert asked == [AMPS, STATE]
+            line.evse.wants = line.evse.is_stubborn = True
+            await charger.enable()
+            asked.clear()
+            assert await anext(events) == Charging()
+            assert asked == [AMPS, STATE, OUTPUT]
 
     run_virtual(main())

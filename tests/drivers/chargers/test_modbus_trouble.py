@@ -203,7 +203,7 @@ def test_a_boot_without_a_session(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("without a session") == 1
 
 
-def test_a_relay_that_closes_by_itself() -> None:
+def test_a_controller_that_offers_energy_by_itself() -> None:
     """What cannot be switched off ends the events, so that the station knows."""
 
     async def main() -> None:
@@ -212,21 +212,21 @@ def test_a_relay_that_closes_by_itself() -> None:
         evse.plugged = evse.wants = True
         async with bench.listening():
             evse.boot()
-            evse.is_welded = True
+            evse.is_stuck = True
             await bench.later(10)
         assert "stays charging" in str(bench.error)
 
     run_virtual(main())
 
 
-def test_a_relay_that_is_welded_at_rest() -> None:
+def test_a_relay_that_is_stuck_at_rest() -> None:
     """A vehicle that charges although 0 is read ends the events, too."""
 
     async def main() -> None:
         bench = Bench()
         evse = bench.evse
         async with bench.listening():
-            evse.is_welded = True
+            evse.is_stuck = True
             evse.plugged = evse.wants = True
             assert (evse.amps, evse.delivers) == (0, True)
             await bench.later(10)

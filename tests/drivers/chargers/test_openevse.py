@@ -180,17 +180,46 @@ def test_what_the_installer_disabled_by_hand_is_seen_again() -> None:
     run_virtual(main())
 
 
-def test_a_boot_lock_is_cleared_when_energy_may_flow() -> None:
-    """Not before, because it is what holds back the next vehicle after a boot."""
+@pytest.mark.parametrize("auth_lock", [True, False])
+@pytest.mark.parametrize("control", list(Control))
+def test_a_boot_lock_is_cleared_at_rest(control: Control, auth_lock: bool) -> None:  # noqa: FBT001 - a table
+    """Until then the controller sees no vehicle; energy stays off nevertheless."""
+    if control is Control.AUTH_LOCK and not auth_lock:
+        return
+
+    async def main() -> None:
+        build = Build(auth_lock=auth_lock, locked_at_boot=False, boot_lock=True)
+        bench = Bench(build, control=control)
+        bench.evse.plug(WATTS)
+        async with bench.listening():
+            assert not bench.evse.boot_locked
+            await bench.later()
+            assert bench.told == [up(Vehicle.CONNECTED, 1000)]
+            assert not bench.evse.delivers()
+            assert bench.evse.energy_ws == 0
+            await bench.charger.enable()
+            assert await bench.later() == [Charging()]
+
+    run_virtual(main())
+
+
+def test_a_boot_lock_stays_in_a_fault() -> None:
+    """A controller that failed its own tests is told of; it goes on when mended."""
 
     async def main() -> None:
         bench = Bench(Build(auth_lock=False, boot_lock=True))
+        bench.evse.trip(0x07)
         async with bench.listening():
+            (told,) = bench.told
+            assert isinstance(told, ChargerUp)
+            assert told.state.fault == "NoGround"
+            assert "SB" not in bench.evse.commands
             bench.evse.plug(WATTS)
-            await bench.later()
-            assert bench.evse.boot_locked
-            await bench.charger.enable()
-            assert await bench.later() == [Charging()]
+            bench.evse.mend()
+            await bench.later(5)
+            assert not bench.evse.boot_locked
+            assert bench.told[-1] == up(Vehicle.CONNECTED, 1000)
+            assert bench.evse.energy_ws == 0
 
     run_virtual(main())
 

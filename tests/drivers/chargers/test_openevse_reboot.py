@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LOCKING = Build(auth_lock=True)
 UNLOCKED = Build(auth_lock=True, locked_at_boot=False)
 PLAIN = Build(auth_lock=False)
-BUILDS = pytest.mark.parametrize("build", [LOCKING, UNLOCKED, PLAIN])
+WAITING = Build(auth_lock=False, boot_lock=True)
+BUILDS = pytest.mark.parametrize("build", [LOCKING, UNLOCKED, PLAIN, WAITING])
 
 
 def state_of(event: ChargerEvent) -> ChargerState:
@@ -75,7 +76,7 @@ def test_a_boot_in_mid_session(build: Build) -> None:
             bench.evse.reboot()
             up, *more = await bench.later(5)
             assert state_of(up).vehicle is not Vehicle.ABSENT
-            assert state_of(up).enabled is (build is not LOCKING)
+            assert state_of(up).enabled is (build in (UNLOCKED, PLAIN))
             assert bench.meter[bench.meter.index(1000, 1) :][0] == 1000
             assert more in ([], [Charging()])
             # The station tells it again, and it goes on.
@@ -86,11 +87,12 @@ def test_a_boot_in_mid_session(build: Build) -> None:
     run_virtual(main())
 
 
-def test_a_boot_that_nobody_noticed() -> None:
-    """A register that fell tells of it, whatever became of `$AB`."""
+@pytest.mark.parametrize("build", [PLAIN, WAITING])
+def test_a_boot_that_nobody_noticed(build: Build) -> None:
+    """A register that fell tells of it, or a boot lock, whatever became of `$AB`."""
 
     async def main() -> None:
-        bench = Bench(PLAIN)
+        bench = Bench(build)
         async with bench.listening():
             await charge(bench)
             bench.evse.reboot(silent=True)

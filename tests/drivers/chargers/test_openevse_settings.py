@@ -73,11 +73,12 @@ def test_the_limit_is_volatile_and_comes_back_after_a_boot() -> None:
     run_virtual(main())
 
 
-def test_a_limit_of_one_session_is_taken_back() -> None:
+@pytest.mark.parametrize("gc_words", [3, 4])
+def test_a_limit_of_one_session_is_taken_back(gc_words: int) -> None:
     """Without a limit of its own, the next one has what the installer allowed."""
 
     async def main() -> None:
-        bench = Bench()
+        bench = Bench(Build(gc_words=gc_words))
         async with bench.listening():
             await bench.charger.enable(limit_amps=10)
             assert bench.evse.amps == 10

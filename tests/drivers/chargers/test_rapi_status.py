@@ -100,13 +100,16 @@ def test_numbers() -> None:
     """The other answers are numbers, so many and no more."""
     assert parse_amps(("16",)) == 16
     assert parse_configured_amps(("6", "80", "16", "32")) == 32
+    # Before RAPI 5.1 there is no fourth; SC takes no more than is configured.
+    assert parse_configured_amps(("6", "80", "16")) == 80
+    assert parse_configured_amps(("6", "80")) == 80
     heartbeat = Heartbeat.from_reply(("30", "6", "2"))
     assert (heartbeat.interval_s, heartbeat.amps, heartbeat.has_missed) == (30, 6, True)
     assert not Heartbeat.from_reply(("30", "6", "1")).has_missed
 
 
 @pytest.mark.parametrize("parse", [parse_amps, parse_configured_amps])
-@pytest.mark.parametrize("words", [(), ("x",), ("1", "2"), ("-6",), ("6.5",)])
+@pytest.mark.parametrize("words", [(), ("x",), ("1",) * 5, ("-6",), ("6.5", "6")])
 def test_no_numbers(
     parse: Callable[[tuple[str, ...]], int], words: tuple[str, ...]
 ) -> None:

@@ -10,7 +10,7 @@ from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from tests.drivers.modbus.evse import AMPS, TOTAL, SimpleEvse
+from tests.drivers.modbus.evse import AMPS, CONFIG, OUTPUT, TOTAL, SimpleEvse
 from tests.drivers.modbus.wire import Wire
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ class Station:
         return [
             SimDevice(
                 EVSE_ID,
-                (bits, bits, words(AMPS, 3), words(0, 1)),
+                (
+                    bits,
+                    bits,
+                    words(AMPS, OUTPUT - AMPS + 1) + words(CONFIG, 1),
+                    words(0, 1),
+                ),
                 action=self._on_evse,
             ),
             SimDevice(
@@ -165,8 +170,7 @@ class Station:
             for offset, value in enumerate(values):
                 self.evse.write(address + offset, int(value))
             # What the library puts there afterwards is replaced by the next reading.
-        for register, word in self.evse.holding().items():
-            registers[register - start] = word
+        _fill(registers, start, self.evse.holding())
         return None
 
     async def _on_meter(  # noqa: PLR0917 - the library's own
@@ -179,10 +183,15 @@ class Station:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         del function, address, count, values
-        for register, word in self.evse.input().items():
-            if register >= start and len(registers) > register - start:
-                registers[register - start] = word
+        _fill(registers, start, self.evse.input())
         return None
+
+
+def _fill(registers: list[int], start: int, words: dict[int, int]) -> None:
+    """Put in what belongs to this block, of what the device has."""
+    for register, word in words.items():
+        if 0 <= register - start < len(registers):
+            registers[register - start] = word
 
 
 @asynccontextmanager

@@ -88,6 +88,7 @@ def describe_evse(evse: Evse) -> dict[str, Any]:
         "session_id": session.id if session else None,
         "started_at": ocpi_datetime(session.started_at.wall) if session else None,
         "energy_wh": session.energy_wh if session else None,
+        "meter_wh": evse.wh,
     }
 
 

@@ -31,6 +31,10 @@ def status(config_path: Path, *, as_json: bool) -> None:
     sys.exit(0 if facts["healthy"] else 1)
 
 
+def _kwh(wh: int | None) -> str:
+    return "" if wh is None else f"{wh / 1000:.3f}"
+
+
 def _print_status(facts: dict[str, Any]) -> None:
     click.echo(
         f"rfid-agent {facts['version']} at {facts['station']}, up "
@@ -52,7 +56,7 @@ def _print_status(facts: dict[str, Any]) -> None:
     )
     click.echo()
     print_table(
-        ("EVSE", "vehicle", "session", "since", "kWh"),
+        ("EVSE", "vehicle", "session", "since", "kWh", "meter"),
         [
             (
                 evse["uid"],
@@ -61,7 +65,8 @@ def _print_status(facts: dict[str, Any]) -> None:
                 else "unreachable",
                 evse["session_id"] or "-",
                 evse["started_at"] or "",
-                "" if evse["energy_wh"] is None else f"{evse['energy_wh'] / 1000:.3f}",
+                _kwh(evse["energy_wh"]),
+                _kwh(evse["meter_wh"]),
             )
             for evse in facts["evses"]
         ],

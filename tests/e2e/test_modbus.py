@@ -124,6 +124,8 @@ def test_a_meter_on_the_same_line(emsp: ExtrawestServer, kind: str) -> None:
         agent.restart()
         evse = hardware.evse
         plug(agent, hardware)
+        until(lambda: agent.evse(EVSE)["meter_wh"] == 1000, "the meter's word")
+        assert "1.000" in agent.cli("status").stdout
         agent.tap(cards.ALWAYS)
         until(lambda: evse.delivers, "energy")
         evse.kwh = 3.5

@@ -34,15 +34,21 @@ def waits_for_time(session: Session, bases: Mapping[str, datetime], boot: str) -
 
 
 def correct(session: Session, bases: Mapping[str, datetime]) -> Session:
-    """Date a session anew; it never begins after what followed."""
+    """Date a session anew; it never begins after what followed.
+
+    A boot that never knew the time may have been ahead of it, or behind: its moments
+    lie between those with a date.
+    """
     moments = {
         name: _correct(moment, bases) for name, moment in _moments(session).items()
     }
-    started_at = moments["started_at"]
-    # A boot that never knew the time may have been ahead of it.
-    earliest = min(moment.wall for moment in moments.values())
-    moments["started_at"] = replace(started_at, wall=earliest)
-    return replace(session, **moments)
+    walls = [moment.wall for moment in moments.values()]
+    updated_at = moments["updated_at"]
+    latest = updated_at.wall if _has_date(updated_at, bases) else max(walls)
+    dated = {name: min(moment.wall, latest) for name, moment in moments.items()}
+    dated |= {"started_at": min(walls), "updated_at": latest}
+    found = {name: replace(moments[name], wall=wall) for name, wall in dated.items()}
+    return replace(session, **found)
 
 
 def settle(session: Session) -> Session:
@@ -52,6 +58,10 @@ def settle(session: Session) -> Session:
         for name, moment in _moments(session).items()
     }
     return replace(session, **moments)
+
+
+def _has_date(moment: Instant, bases: Mapping[str, datetime]) -> bool:
+    return moment.synchronized or moment.boot_id in bases
 
 
 def _correct(moment: Instant, bases: Mapping[str, datetime]) -> Instant:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from agent.domain.instant import Instant
 from agent.domain.outcomes import StopReason
 from agent.domain.sessions import Session, add_reading, end, request_stop
 from agent.domain.settings import LateRefusal
@@ -106,6 +107,34 @@ def test_79_boot_that_never_knew_the_time_waits_for_nothing_any_more() -> None:
     assert dated.ended_at is not None
     assert dated.started_at.wall <= dated.ended_at.wall
     assert dated.ended_at.wall == story.shell.clock.truth
+
+
+def test_79_nothing_lies_behind_the_last_update() -> None:
+    """A session's last reading is of a boot that was ahead; the next knows the time."""
+    ahead = replace(_ended(), updated_at=_at(boot="boot-2", wall=HOUR))
+    dated = correct(ahead, {"boot-2": TRUE_START - HOUR})
+    assert dated.ended_at is not None
+    assert dated.updated_at.wall == TRUE_START
+    assert dated.started_at.wall == dated.ended_at.wall == TRUE_START
+
+
+def test_79_last_update_is_later_where_only_what_was_before_has_a_date() -> None:
+    """A boot that never knows the time takes no date back that was right."""
+    ended = replace(_ended(), updated_at=_at(boot="boot-2", wall=-HOUR))
+    dated = correct(ended, {"boot-1": TRUE_START})
+    assert dated.ended_at is not None
+    assert dated.ended_at.wall == dated.updated_at.wall == TRUE_START + HOUR
+
+
+def _at(boot: str = "boot-1", wall: timedelta = timedelta()) -> Instant:
+    return Instant(
+        wall=TRUE_START + wall, monotonic=HOUR, boot_id=boot, synchronized=False
+    )
+
+
+def _ended() -> Session:
+    later = {"started_at": _at(), "meter_at": _at(), "ended_at": _at(wall=2 * HOUR)}
+    return replace(session_of("A"), **later)
 
 
 def test_79_session_that_was_always_dated_waits_for_nothing() -> None:

@@ -94,6 +94,12 @@ class Backend:
         told = self.memory.their_party if self.upstream.handshake else None
         return self.upstream.their_party or told
 
+    @property
+    def their_emsp(self) -> Party | None:
+        """Who answers for every card, None behind a hub, or where nobody has told."""
+        party = self.their_party if self.upstream.handshake else None
+        return party if party and self.memory.is_emsp(party) else None
+
     async def endpoints(self) -> Endpoints:
         """Return where the backend serves what; ask once, and again after failures.
 

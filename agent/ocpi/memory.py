@@ -54,6 +54,15 @@ class Registration(Struct, frozen=True, kw_only=True):
     hub: Party | None = None
 
     @property
+    def their_hub(self) -> Party | None:
+        """The hub that they say they are: by a field of its own, or by a role."""
+        return self.hub or next(iter(self.parties(Role.HUB)), None)
+
+    def parties(self, role: Role) -> list[Party]:
+        """Name who they are in this role."""
+        return [one.party for one in self.their_roles if one.role is role]
+
+    @property
     def is_usable(self) -> bool:
         """Whether requests can be made under it."""
         return self.state in (State.REGISTERED, State.ROTATING)
@@ -145,11 +154,15 @@ class Memory:
         registration = self.registration
         if registration is None:
             return None
-        roles = registration.their_roles
-        hubs = [one.party for one in roles if one.role is Role.HUB]
-        emsps = [one.party for one in roles if one.role is Role.EMSP]
-        named = registration.hub or next(iter(hubs), None)
-        return named or (emsps[0] if len(emsps) == 1 else None)
+        emsps = registration.parties(Role.EMSP)
+        return registration.their_hub or (emsps[0] if len(emsps) == 1 else None)
+
+    def is_emsp(self, party: Party) -> bool:
+        """Whether the backend says that it is this eMSP, with no hub between."""
+        registration = self.registration
+        if registration is None or registration.their_hub is not None:
+            return False
+        return any(party.is_same(one) for one in registration.parties(Role.EMSP))
 
     def keep(self, registration: Registration | None) -> None:
         """Make a registration durable; raise StoreFailedError if that fails."""

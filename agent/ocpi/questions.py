@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _NOT_FOUND: Final = 404
 _NOT_ENOUGH_INFORMATION: Final = 2002
 _UNKNOWN_TOKEN: Final = 2004
+#: With these a 404 is about our location or the receiver, and not about the card.
+_NOT_THE_CARD: Final = (_NOT_ENOUGH_INFORMATION, 2003, 4001)
 
 
 class Questions:
@@ -86,7 +88,7 @@ class Questions:
         try:
             data = await self._fetch_patiently(endpoints, call)
         except RefusedUpstreamError as err:
-            if err.http_status == _NOT_FOUND or err.ocpi_status == _UNKNOWN_TOKEN:
+            if _is_unknown_card(err):
                 return Answer(upstream=self._name, verdict=Verdict.UNKNOWN)
             raise
         info = unwrap_single(data) or Raw()
@@ -108,8 +110,9 @@ class Questions:
             url=join_url(url, uid.value, "authorize"),
             shown="tokens/…/authorize",
             body=backend.wire(endpoints).encode_location(location_id, evse_uids),
-            # A card nobody has listed has no receiver: a hub finds out whose it is.
-            routing=backend.routing(endpoints, None),
+            # Of a card nobody has listed a hub finds out whose it is; an eMSP that is
+            # none has to be addressed (2.2.1 transport, overview of routing headers).
+            routing=backend.routing(endpoints, backend.their_emsp),
             private=(uid.value,),
         )
         if token is None:
@@ -131,6 +134,12 @@ class Questions:
             if err.ocpi_status != _NOT_ENOUGH_INFORMATION:
                 raise
             return await self._backend.fetch(endpoints, call)
+
+
+def _is_unknown_card(err: RefusedUpstreamError) -> bool:
+    if err.ocpi_status == _UNKNOWN_TOKEN:
+        return True
+    return err.http_status == _NOT_FOUND and err.ocpi_status not in _NOT_THE_CARD
 
 
 def _is_server_failure(err: RefusedUpstreamError) -> bool:

@@ -21,6 +21,10 @@ class Party(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.country_code}*{self.party_id}"
 
+    def is_same(self, other: Party) -> bool:
+        """Whether both are one company, in whatever case."""
+        return str(self).casefold() == str(other).casefold()
+
 
 class Location(Struct, frozen=True, kw_only=True):
     """What OCPI demands of a Location where the whole of it is told.

@@ -23,7 +23,8 @@ from tests.reference.rules import (
 TOKEN_TYPE: Final = among("AD_HOC_USER", "APP_USER", "EMAID", "OTHER", "RFID")
 CONNECTOR_TYPE: Final = among(*before.CONNECTOR_TYPE.values, "MCS", "SAE_J3400")
 MODULE_ID: Final = among(*before.MODULE_ID.values, "payments")
-ROLE: Final = among("CPO", "EMSP", "NAP", "NSP", "OTHER", "PTP", "SCSP")
+#: PTP is a role in the market, not a value.
+ROLE: Final = among("CPO", "EMSP", "NAP", "NSP", "OTHER", "SCSP")
 HUB_PARTY_ID: Final = form(r"[A-Za-z]{2}[A-Za-z0-9]{3}", "country and party", 5)
 
 _MONEY: Final[Objects] = {

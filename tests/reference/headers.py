@@ -112,7 +112,7 @@ def _check_receiver(asked: Asked, receiver: Party | None) -> Iterator[str]:
     is_open = settings.has_open_routing and is_question and not names
     if settings.hub is None:
         if receiver is None:
-            if is_open:
+            if is_open and not asked.state.keys.is_registered:
                 return
             yield f"{' and '.join(TO)}: required"
         elif not is_same(receiver, settings.party):

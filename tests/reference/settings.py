@@ -31,8 +31,8 @@ class Settings:
     party: Party = ("NL", "TNM")
     #: Makes the backend a hub; `party` and the owners of tokens stand behind it.
     hub: Party | None = None
-    #: Whether authorize may leave out whom it is for, as a hub foresees it, and as
-    #: platforms of one party each may.
+    #: Whether authorize may leave out whom it is for: as a hub foresees it, and as
+    #: platforms of one party each may, until a handshake has told that party.
     has_open_routing: bool = True
     #: Who the station must be; None takes the first that it says.
     cpo: Party | None = None

@@ -203,3 +203,19 @@ def test_patch(version: str) -> None:
     is_due = version != "2.1.1"
     found = check_patch(version, "Session", {"kwh": 1.5})
     assert found == ["last_updated: required in a PATCH"] * is_due
+
+
+@pytest.mark.parametrize(
+    ("version", "role", "is_one"),
+    [
+        ("2.2.1", "HUB", True),
+        ("2.3.0", "HUB", False),
+        ("2.2.1", "PTP", False),
+        ("2.3.0", "PTP", False),
+        ("2.3.0", "SCSP", True),
+    ],
+)
+def test_roles(version: str, role: str, *, is_one: bool) -> None:
+    """2.3.0 has no hubs among the roles, and no version payment terminals."""
+    value = _with(version, "CredentialsRole", "role", role)
+    assert (check(version, "CredentialsRole", value) == []) is is_one

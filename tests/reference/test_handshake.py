@@ -9,7 +9,9 @@ import pytest
 
 from tests.reference.checking import check
 from tests.reference.cpo import Cpo
+from tests.reference.headers import TO
 from tests.reference.reference import Reference
+from tests.reference.refusals import rules
 from tests.reference.small_station import SmallStation
 
 if TYPE_CHECKING:
@@ -44,6 +46,17 @@ def test_token_a_opens_set_up_only(hosting: Reference, guest: Cpo) -> None:
     assert [one.rule for one in hosting.problems] == ["Authorization"]
     with pytest.raises(LookupError):
         _ = hosting.token
+
+
+def test_no_open_routing_where_the_party_is_known(
+    hosting: Reference, guest: Cpo, station: SmallStation
+) -> None:
+    """After a handshake without a hub every request is addressed."""
+    guest.register(station.credentials())
+    guest.authorize()
+    hosting.assert_clean()
+    guest.authorize(changes=dict.fromkeys(TO))
+    assert rules(hosting) == ([] if guest.version == "2.1.1" else ["routing"])
 
 
 def test_rotation(hosting: Reference, guest: Cpo, station: SmallStation) -> None:

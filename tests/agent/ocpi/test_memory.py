@@ -130,6 +130,32 @@ def test_their_party(
     assert Memory(URL).their_party is None
 
 
+@pytest.mark.parametrize(
+    ("hub", "roles", "expected"),
+    [
+        (None, (role(Role.EMSP),), True),
+        (None, (role(Role.EMSP), role(Role.EMSP, DE)), True),
+        (None, (role(Role.EMSP, DE),), False),
+        (None, (role(Role.CPO),), False),
+        (None, (role(Role.EMSP), role(Role.HUB, DE)), False),
+        (DE, (role(Role.EMSP),), False),
+        (None, (), False),
+    ],
+)
+def test_is_emsp(
+    hub: Party | None,
+    roles: tuple[PartyRole, ...],
+    expected: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """A party is an eMSP by its role, in any case, and never behind a hub."""
+    memory = Memory(URL)
+    assert not memory.is_emsp(NL)
+    memory.keep(replace(WHOLE, hub=hub, their_roles=roles))
+    assert memory.is_emsp(NL) is expected
+    small = Party(NL.country_code.lower(), NL.party_id.lower())
+    assert memory.is_emsp(small) is expected
+
+
 def test_another_url() -> None:
     """What was agreed on with one server is not shown to another, and is not lost."""
     disk = Disk()

@@ -20,15 +20,27 @@ from agent.domain.tokens import (
     WhitelistType,
 )
 from agent.domain.uid import Uid
+from agent.ocpi.authorization import CredentialsToken
+from agent.ocpi.connection import OcpiConnection
+from agent.ocpi.credentials import PartyRole, Role
+from agent.ocpi.memory import Memory, Registration, State
 from agent.ocpi.station import Party
+from agent.ocpi.upstream import Upstream
 from tests.agent.ocpi.examples import token_json
-from tests.agent.ocpi.peer import Silence, connect, envelope
+from tests.agent.ocpi.peer import (
+    HOME,
+    SECRET,
+    STATION,
+    VERSIONS,
+    Silence,
+    connect,
+    envelope,
+)
 from tests.agent.ocpi.spoken import ALL, Spoken, raising
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from agent.domain.tokens import Reply
-    from agent.ocpi.connection import OcpiConnection
     from tests.agent.ocpi.peer import Reply as PeerReply
 
 UID = Uid("04A1B2C3D4E5F6")
@@ -45,7 +57,42 @@ LISTED = Token(
     whitelist=WhitelistType.NEVER,
     last_updated=datetime(2026, 1, 1, tzinfo=UTC),
 )
-HUB = Party("DE", "HUB")
+HUB, NEAR, FAR = Party("DE", "HUB"), Party("NL", "TNM"), Party("SE", "FAR")
+EMSP = PartyRole(role=Role.EMSP, party=NEAR, name="Near")
+FAR_EMSP = PartyRole(role=Role.EMSP, party=FAR, name="Far")
+CPO = PartyRole(role=Role.CPO, party=Party("NL", "CPO"), name="Near")
+
+
+class Registered:
+    """A station after a handshake in which the backend told these roles."""
+
+    def __init__(
+        self, *roles: PartyRole, hub: Party | None = None, party: Party | None = None
+    ) -> None:
+        self._roles, self._hub, self._party = roles, hub, party
+
+    def connect(self, peer: Spoken) -> OcpiConnection:
+        """Connect it; `party` is what its configuration says of the backend."""
+        memory = Memory(HOME + VERSIONS)
+        memory.keep(
+            Registration(
+                state=State.REGISTERED,
+                version=peer.version,
+                our_token_for_them=CredentialsToken("ours"),
+                their_token_for_us=CredentialsToken(SECRET),
+                their_roles=self._roles,
+                hub=self._hub,
+            )
+        )
+        upstream = Upstream(
+            name="emsp",
+            versions_url=HOME + VERSIONS,
+            token=CredentialsToken("invitation"),
+            station=STATION,
+            handshake=True,
+            their_party=self._party,
+        )
+        return OcpiConnection(upstream, memory, transport=peer)
 
 
 def ask(
@@ -119,6 +166,36 @@ def test_unknown_card_through_a_hub() -> None:
     ]
 
 
+RECEIVERS: list[tuple[Registered, Party | None]] = [
+    # what the handshake told and the configuration says, and who is addressed
+    (Registered(EMSP), NEAR),
+    (Registered(EMSP, CPO), NEAR),
+    (Registered(EMSP, FAR_EMSP, party=FAR), FAR),
+    (Registered(EMSP, FAR_EMSP, party=Party("se", "far")), Party("se", "far")),
+    (Registered(EMSP, FAR_EMSP), None),
+    (Registered(EMSP, party=HUB), None),
+    (Registered(EMSP, hub=HUB), None),
+    (Registered(EMSP, hub=HUB, party=NEAR), None),
+    (Registered(PartyRole(role=Role.HUB, party=HUB, name="Hub")), None),
+    (Registered(PartyRole(role=Role.OTHER, party=NEAR, name="Other")), None),
+    (Registered(), None),
+]
+
+
+@pytest.mark.parametrize("version", ["2.2.1", "2.3.0"])
+@pytest.mark.parametrize(("told", "receiver"), RECEIVERS)
+def test_unknown_card_and_a_registered_backend(
+    version: str, told: Registered, receiver: Party | None
+) -> None:
+    """Whoever said to be an eMSP is addressed; only a hub has to find out."""
+    peer = reply_with(version, envelope({"allowed": "ALLOWED"}))
+    answer = ask(told.connect(peer))
+    assert answer == Answer(upstream="emsp", verdict=Verdict.ALLOWED)
+    headers = peer.requests[-1].headers
+    named = [headers[name] for name in sorted(headers) if name.startswith("ocpi-to")]
+    assert named == ([receiver.country_code, receiver.party_id] if receiver else [])
+
+
 @pytest.mark.parametrize("version", ALL)
 def test_other_types_are_named(version: str) -> None:
     """Without a word every server assumes RFID."""
@@ -143,7 +220,16 @@ MEANINGS: list[tuple[str, PeerReply, object]] = [
     ("404", httpx.Response(404), Verdict.UNKNOWN),
     ("404 detail", httpx.Response(404, json={"detail": "no"}), Verdict.UNKNOWN),
     ("404 and 2004", envelope([], 2004, http=404), Verdict.UNKNOWN),
+    ("404 and 2000", envelope(None, 2000, http=404), Verdict.UNKNOWN),
+    ("404 and 2001", envelope(None, 2001, http=404), Verdict.UNKNOWN),
+    ("404 and 3000", envelope(None, 3000, http=404), Verdict.UNKNOWN),
     ("2004", envelope(None, 2004), Verdict.UNKNOWN),
+    ("400 and 2004", envelope(None, 2004, http=400), Verdict.UNKNOWN),
+    # What is unknown there is our location or the receiver, and not the card.
+    ("404 and 2002", envelope(None, 2002, http=404), Misconfigured),
+    ("404 and 2003", envelope(None, 2003, http=404), Misconfigured),
+    ("404 and 4001", envelope(None, 4001, http=404), Misconfigured),
+    ("404 and 4003", envelope(None, 4003, http=404), NoAnswer),
     ("401", httpx.Response(401), Misconfigured),
     ("403", httpx.Response(403), Misconfigured),
     ("400", httpx.Response(400), Misconfigured),

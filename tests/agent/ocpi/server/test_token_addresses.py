@@ -23,10 +23,9 @@ MISMATCHES = [
         ("country_code", "DE"),
         ("party_id", "ABC"),
         ("uid", "04FFFFFF"),
-        ("type", "APP_USER"),
     ]
     # Bodies of 2.1.1 do not say whose they are.
-    if version != "2.1.1" or field in ("uid", "type")
+    if version != "2.1.1" or field == "uid"
 ]
 
 
@@ -47,6 +46,36 @@ def test_body_and_url_must_agree(
         assert host.book.learned == []
 
     hosted(test, book=book_of(version) if known else MemoryBook())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_body_alone_may_name_the_type(version: str) -> None:
+    """Many push an app user as they push a card; it is none for that."""
+
+    async def test(host: Host) -> None:
+        answer = await host.ask("PUT", path(version), pushed(version, type="APP_USER"))
+        assert (answer.http, answer.code) == (201, 1000)
+        assert only(host).type is TokenType.APP_USER
+        card = await host.ask("GET", path(version))
+        assert (card.code, card.data["type"]) == (1000, "RFID")
+
+    hosted(test, book=book_of(version))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_url_that_names_another_type(version: str) -> None:
+    """What is named twice must be the same; a PATCH makes no card something else."""
+
+    async def test(host: Host) -> None:
+        where = f"{path(version)}?type=OTHER"
+        answer = await host.ask("PUT", where, pushed(version))
+        assert (answer.http, answer.code) == (200, 2001)
+        assert "type" in str(answer.message)
+        part = {"type": "APP_USER", "last_updated": NEWER}
+        assert (await host.ask("PATCH", path(version), part)).code == 2001
+        assert host.book.learned == []
+
+    hosted(test, book=book_of(version))
 
 
 def test_211_is_not_asked_about_others() -> None:

@@ -1,1 +1,1 @@
-"""Hardware drivers: readers, chargers and indicators; they know nothing of OCPI."""
+"""Drivers of readers, chargers, meters and indicators; they know nothing of OCPI."""

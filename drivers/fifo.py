@@ -14,6 +14,7 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
+from drivers.line_splitter import LineSplitter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,45 +25,12 @@ MAX_LINE_BYTES: Final = 256  # Far above any line of ours; what is longer is gar
 _READ_BYTES: Final = 65_536  # What a Linux pipe holds
 
 
-class LineSplitter:
-    """Cuts bytes that arrive in any fragments into lines.
-
-    Lines lose their surrounding white space, and empty ones are skipped. One of
-    over MAX_LINE_BYTES is dropped up to its end, with a warning that names
-    `source` and nothing of the content.
-    """
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._tail = b""
-        self._dropping = False
-
-    def feed(self, data: bytes) -> list[str]:
-        """Take the next bytes; return the lines that they complete."""
-        *ended, tail = (self._tail + data).split(b"\n")
-        lines = []
-        for raw in ended:
-            if self._fits(raw) and (line := raw.decode(errors="replace").strip()):
-                lines.append(line)
-            self._dropping = False
-        self._tail = tail if self._fits(tail) else b""
-        return lines
-
-    def _fits(self, raw: bytes) -> bool:
-        """Say whether this is still a line to keep; warn once when it stops to be."""
-        if not self._dropping and len(raw) > MAX_LINE_BYTES:
-            self._dropping = True
-            _LOGGER.warning(
-                "%s: dropped a line of over %d bytes", self._source, MAX_LINE_BYTES
-            )
-        return not self._dropping
-
-
 class LineFifo:
     """A named pipe, open for as long as the context manager is.
 
     It is made with mode 0600 if missing, and stays behind. Writers may come and
-    go. A line counts once its newline has come. Used on the running loop, by one
+    go. A line counts once its newline has come; one of over MAX_LINE_BYTES is dropped,
+    with a warning that has nothing of its content. Used on the running loop, by one
     task, as an async iterator of lines or by `read()` and `ready`. A pipe that is
     deleted or replaced while open is not noticed before it is opened again.
 
@@ -72,7 +40,7 @@ class LineFifo:
     def __init__(self, path: Path, ready: asyncio.Event | None = None) -> None:
         self.ready = ready or asyncio.Event()
         self._path = path
-        self._splitter = LineSplitter(str(path))
+        self._splitter = LineSplitter(MAX_LINE_BYTES)
         self._lines = deque[str]()
 
     def __enter__(self) -> Self:
@@ -101,11 +69,17 @@ class LineFifo:
         self.ready.clear()
         self._loop.add_reader(self._fd, self._on_readable)
         try:
-            return self._splitter.feed(os.read(self._fd, _READ_BYTES))
+            data = os.read(self._fd, _READ_BYTES)
         except BlockingIOError:
             return []
         except OSError as err:
             raise TransientDeviceError(f"cannot read {self._path}: {err}") from err
+        lines = self._splitter.feed(data)
+        for _ in range(lines.count(None)):
+            _LOGGER.warning(
+                "%s: dropped a line of over %d bytes", self._path, MAX_LINE_BYTES
+            )
+        return [line for line in lines if line is not None]
 
     def _on_readable(self) -> None:
         # The loop would call again and again until the bytes are read, and their

@@ -1,7 +1,4 @@
-"""GPIO lines: a small port of our own, so that one module knows the library.
-
-The only adapter is drivers/gpiod_lines.py.
-"""
+"""GPIO lines: a small port of our own; only drivers/gpiod_*.py know the library."""
 
 from __future__ import annotations
 

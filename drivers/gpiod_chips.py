@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _DEVICES: Final = "/dev"
 _GONE: Final = (errno.ENODEV, errno.ENXIO, errno.EIO, errno.EBADF)
-_DENIED: Final = (errno.EACCES, errno.EPERM)
 _NO_CHIP: Final = (errno.ENOTTY, errno.EINVAL, errno.EISDIR)
 
 
@@ -86,7 +85,7 @@ def offset_of(found: gpiod.Chip, chip: str, line: str | int) -> int:
 def to_driver_error(chip: str, err: OSError | ValueError) -> DriverError:
     """Name a failure by the retry policy that fits it."""
     code = err.errno if isinstance(err, OSError) else errno.EINVAL
-    if code in _DENIED:
+    if isinstance(err, PermissionError):
         return AccessDeniedError(
             f"cannot use {chip}: {err}; the agent's user must be in the group gpio, "
             "and its service must be allowed the device (DeviceAllow=char-gpiochip rw)"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DriverError
 from drivers.readers import nfc_usb, wedge_place
-from drivers.readers.pcsc import list_readers
+from drivers.readers.nfc_place import UsbPlace
+from drivers.readers.pcsc_listing import list_readers
 from drivers.readers.pcsc_names import is_sam_slot, without_numbers
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Surroundings:
 
     dev: Path = Path("/dev")
     sysfs: Path = Path("/sys")
-    modules: Path = Path("/proc/modules")
+    modules: Path = nfc_usb.MODULES
     list_pcsc: Callable[[], list[str]] = list_readers
 
 
@@ -99,8 +100,7 @@ def _find_nfc(around: Surroundings) -> Iterator[Found]:
     for adapter in adapters:
         if adapter.product == nfc_usb.ACR122U:
             continue  # Its firmware is better off with pcscd
-        vendor_id, product_id = adapter.product
-        device = f"usb:{vendor_id:04x}:{product_id:04x}"
+        device = str(UsbPlace(adapter.product))
         twins = sum(other.product == adapter.product for other in adapters) > 1
         note = "there are equal ones, of which the first is taken" if twins else ""
         yield Found(f"NFC adapter {adapter.name}", "nfc", {"device": device}, note)
@@ -155,12 +155,7 @@ def _describe_serial(node: Path, around: Surroundings) -> Found:
 
 
 def _find_hiding_modules(around: Surroundings) -> Iterator[Found]:
-    try:
-        lines = around.modules.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    loaded = {line.partition(" ")[0] for line in lines}
-    if grabbing := [one for one in nfc_usb.GRABBING_MODULES if one in loaded]:
+    if grabbing := nfc_usb.find_grabbing_modules(around.modules):
         yield Found(
             f"kernel modules {', '.join(grabbing)}",
             note="keep NFC adapters and the ACR122U for themselves: copy "

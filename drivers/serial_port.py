@@ -7,11 +7,11 @@ import errno
 import os
 import termios
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from serial import Serial
 
+from drivers.errnos import DENIED, IN_USE, NO_TTY, errors_behind, number_of
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 WRITE_TIMEOUT_S: Final = 1.0
 
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO)
-_DENIED: Final = (errno.EACCES, errno.EPERM)
-_IN_USE: Final = (errno.EAGAIN, errno.EBUSY)
-_NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR)
 
 
 class SerialPort:
@@ -153,10 +150,10 @@ class _Tty(Line):
         watch: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], bool],
     ) -> None:
-        waiter = self._loop.create_future()
-        watch(self._fd, partial(_wake, waiter))
+        ready = asyncio.Event()
+        watch(self._fd, ready.set)
         try:
-            await waiter
+            await ready.wait()
         finally:
             unwatch(self._fd)
 
@@ -166,34 +163,18 @@ class _Tty(Line):
 
 def _opening_error(path: str, err: Exception) -> DriverError:
     """Name the failure by the retry policy that fits it."""
-    code = _errno(err)
+    code = next(filter(None, map(number_of, errors_behind(err))), None)
     why = os.strerror(code) if code else str(err)
     if code in _GONE:
         return DeviceGoneError(f"there is no serial port at {path}: {why}")
-    if code in _DENIED:
+    if code in DENIED:
         return AccessDeniedError(
             f"cannot open {path}: {why}; the agent's user must be in the group dialout"
         )
-    if code in _IN_USE:
+    if code in IN_USE:
         return TransientDeviceError(
             f"{path} is used by another program; as root, rfid-agent doctor names it"
         )
-    if code in _NO_TTY:
+    if code in NO_TTY:
         return UnsupportedDeviceError(f"expected a serial port at {path}: {why}")
     return TransientDeviceError(f"cannot open {path}: {why}")
-
-
-def _errno(err: BaseException | None) -> int | None:
-    """Dig the number out: the library wraps some errors and forgets it."""
-    while err is not None:
-        if isinstance(err, OSError) and err.errno is not None:
-            return err.errno
-        if isinstance(err, termios.error):
-            return int(err.args[0])
-        err = err.__context__
-    return None
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -12,7 +12,7 @@ from agent import registry
 from agent.config.reading import Mistakes, Place
 from agent.domain.policy import OfflineMode
 from agent.domain.reports import Scope
-from drivers.taking import Taking
+from drivers.driver import Taking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

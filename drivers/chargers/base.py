@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
+
+from drivers.driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
-
-    from drivers.findings import Finding
+    from collections.abc import AsyncGenerator
 
 
 class Vehicle(StrEnum):
@@ -105,15 +105,8 @@ ChargerEvent = (
 )
 
 
-class Charger(ABC):
-    """One EVSE's charger; energy off is its resting state.
-
-    `Config` is the driver's own table of the configuration, a frozen dataclass;
-    relative paths in it are resolved against the state directory before the
-    driver sees them. It may be `Taking`.
-    """
-
-    Config: ClassVar[type[Any]]
+class Charger(Driver):
+    """One EVSE's charger; energy off is its resting state."""
 
     @abstractmethod
     def events(self) -> AsyncGenerator[ChargerEvent]:
@@ -130,10 +123,3 @@ class Charger(ABC):
         The result is the energy register in Wh, read after energy went off; None
         without a meter.
         """
-
-    def check(self) -> Iterable[Finding]:
-        """Look at what this driver needs, without disturbing the device; may block.
-
-        Each finding names a cause that a person can do something about.
-        """
-        return ()

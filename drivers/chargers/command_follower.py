@@ -12,6 +12,7 @@ from drivers.chargers.base import Vehicle
 from drivers.chargers.changes import changes
 from drivers.chargers.command_link import Link, NoAnswerError
 from drivers.chargers.command_messages import UNKNOWN, Do
+from drivers.chargers.limits import lowest
 from drivers.errors import DriverError, TransientDeviceError
 
 if TYPE_CHECKING:
@@ -59,12 +60,10 @@ class Follower:
 
     async def enable(self, limit_amps: int | None) -> None:
         """Let energy flow."""
-        limits = [
-            amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
-        ]
+        limit = lowest(limit_amps, self._config.limit_amps)
         self._begin()
         try:
-            await self._ask(Do.ENABLE, min(limits, default=None))
+            await self._ask(Do.ENABLE, limit)
         except BaseException:
             # It may have heard of it all the same, or hear of it late.
             with suppress(DriverError):

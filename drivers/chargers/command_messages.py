@@ -121,31 +121,3 @@ def shorten(text: str) -> str:
     """Make foreign words fit for a log: printable, and not too many."""
     clean = "".join(char if char.isprintable() else "�" for char in text)
     return clean if len(clean) <= _SHOWN else f"{clean[: _SHOWN - 1]}…"
-
-
-class Lines:
-    """Cuts bytes that arrive in any fragments into lines.
-
-    Empty ones are skipped; what is over MAX_LINE_BYTES is dropped up to its end, and
-    comes as None, once.
-    """
-
-    def __init__(self) -> None:
-        self._tail = b""
-        self._dropping = False
-
-    def feed(self, data: bytes) -> list[str | None]:
-        """Take the next bytes; return the lines that they complete."""
-        *ended, tail = (self._tail + data).split(b"\n")
-        lines: list[str | None] = []
-        for raw in ended:
-            if not self._dropping and len(raw) > MAX_LINE_BYTES:
-                lines.append(None)
-            elif not self._dropping and (line := raw.decode(errors="replace").strip()):
-                lines.append(line)
-            self._dropping = False
-        if len(tail) > MAX_LINE_BYTES and not self._dropping:
-            self._dropping = True
-            lines.append(None)
-        self._tail = b"" if self._dropping else tail
-        return lines

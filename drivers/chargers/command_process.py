@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from drivers.chargers.command_check import ADVICE
-from drivers.chargers.command_messages import Lines, shorten
+from drivers.chargers.command_messages import MAX_LINE_BYTES, shorten
 from drivers.chargers.command_ration import Ration
 from drivers.errors import (
     AccessDeniedError,
@@ -20,6 +20,7 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
+from drivers.line_splitter import LineSplitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -82,7 +83,7 @@ class Process(asyncio.SubprocessProtocol):
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._murmur = Murmur(name)
-        self._lines = {_STDOUT: Lines(), _STDERR: Lines()}
+        self._lines = {fd: LineSplitter(MAX_LINE_BYTES) for fd in (_STDOUT, _STDERR)}
         self._rations = {_STDOUT: Ration(), _STDERR: Ration()}
         self._pauses: dict[int, asyncio.TimerHandle] = {}
         self._transport: asyncio.SubprocessTransport | None = None
@@ -254,7 +255,7 @@ def _describe(status: int | None) -> str:
 
 def _start_error(path: str, err: OSError) -> DriverError:
     """Name the failure by the retry policy that fits it."""
-    if err.errno in (errno.EACCES, errno.EPERM):
+    if isinstance(err, PermissionError):
         return AccessDeniedError(
             f"cannot run {path}: {err.strerror}; the agent's user must be allowed to: "
             f"chmod a+rx {path}"

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
+from drivers.chargers.limits import Amps  # noqa: TC001 - the configuration reads it
 from drivers.modbus.address import DeviceAddress
-from drivers.modbus.values import Register
+from drivers.modbus.values import Register, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Amps = Annotated[
-    int, Meta(ge=6, le=80, description="a whole number of amps from 6 to 80")
-]
-Scale = Annotated[float, Meta(gt=0, description="a number above 0")]
 States = Annotated[
     tuple[int, ...], Meta(description="a list of whole numbers, such as [1, 2]")
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from drivers.chargers.base import Vehicle
 from drivers.chargers.modbus_config import PRECISE
 from drivers.errors import FrameError, TransientDeviceError
+from drivers.loop_clock import now_s
 from drivers.modbus.line import NoAnswerError, RefusedError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 CONFIRM_S: Final = 3.0
 CHECK_EVERY_S: Final = 0.1
 ROUNDING_A: Final = 0.01
-HUNDREDTH: Final = 0.01
+HUNDREDTH_A: Final = 0.01  # Unit of the current register of a precise controller
 
 
 class UnconfirmedError(TransientDeviceError):
@@ -60,7 +61,9 @@ class Controller:
         except RefusedError:
             is_precise = 0  # Too old to have the choice
         self._current = (
-            replace(profile.current, scale=HUNDREDTH) if is_precise else profile.current
+            replace(profile.current, scale=HUNDREDTH_A)
+            if is_precise
+            else profile.current
         )
 
     async def read(self) -> Reading:
@@ -81,7 +84,7 @@ class Controller:
 
     async def switch_on(self, amps: int | None) -> None:
         """Let energy flow, of at most so many amps; return when that was read back."""
-        deadline = _now() + CONFIRM_S
+        deadline = now_s() + CONFIRM_S
         state = await self._read(self._profile.state)
         _, fault, _ = self._see(state)
         if fault is not None:
@@ -96,11 +99,11 @@ class Controller:
 
     async def limit(self, amps: int) -> None:
         """Lower what is offered; return when that was read back."""
-        await self._offer(amps, _now() + CONFIRM_S)
+        await self._offer(amps, now_s() + CONFIRM_S)
 
     async def switch_off(self) -> None:
         """Hold energy back; return when that was read back and nothing is drawn."""
-        deadline = _now() + CONFIRM_S
+        deadline = now_s() + CONFIRM_S
         switch, current = self._profile.enable, self._current
         if switch is not None:
             await self._make(
@@ -109,7 +112,7 @@ class Controller:
         elif current is not None:
             await self._make(current, 0, lambda value: value == 0, deadline)
         while (vehicle := await self._vehicle()) is Vehicle.CHARGING:
-            if _now() >= deadline:
+            if now_s() >= deadline:
                 raise UnconfirmedError(
                     f"energy was switched off, and the charger stays {vehicle.value}"
                 )
@@ -165,7 +168,7 @@ class Controller:
                 problem = UnconfirmedError(
                     f"wrote {value:g} to {register}, and it reads {found:g}"
                 )
-            if _now() >= deadline:
+            if now_s() >= deadline:
                 raise problem
             await asyncio.sleep(CHECK_EVERY_S)
 
@@ -189,7 +192,3 @@ class Controller:
             if value in values:
                 return vehicle, None, True
         return None, state.fault_name(value), state.is_fault(value)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

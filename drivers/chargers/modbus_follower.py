@@ -8,14 +8,12 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from drivers.chargers.base import (
-    ChargerState,
-    ChargerUp,
-    Vehicle,
-)
+from drivers.chargers.base import ChargerState, ChargerUp, Vehicle
 from drivers.chargers.changes import changes
+from drivers.chargers.limits import lowest
 from drivers.chargers.modbus_controller import UnconfirmedError
 from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-ROUNDING_A: Final = 0.5
+RAISED_BY_A: Final = 0.5  # Less above the limit is rounding
 
 
 class Follower:
@@ -62,11 +60,8 @@ class Follower:
     async def enable(self, limit_amps: int | None) -> None:
         """Let energy flow."""
         self._check_found()
-        limits = [
-            amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
-        ]
         async with self._turn:
-            self._amps = min(limits, default=None)
+            self._amps = lowest(limit_amps, self._config.limit_amps)
             try:
                 await self._controller.switch_on(self._amps)
             except BaseException:
@@ -110,7 +105,7 @@ class Follower:
             except DriverError:
                 # Not at once: one answer that is missing is daily life. After that it
                 # may do what it likes: energy goes off first when it is found again.
-                if _now() - self._heard_at > self._config.comm_timeout.total_seconds():
+                if now_s() - self._heard_at > self._config.comm_timeout.total_seconds():
                     raise
             while self._news:
                 yield self._news.popleft()
@@ -124,7 +119,7 @@ class Follower:
         reading = await self._controller.read()
         if not reading.is_known:
             reading = await self._controller.read()
-        self._heard_at, self.is_found = _now(), True
+        self._heard_at, self.is_found = now_s(), True
         self._told = ChargerState(
             vehicle=reading.vehicle or _at_rest(self._told.vehicle),
             enabled=reading.enabled,
@@ -143,7 +138,7 @@ class Follower:
     async def _look(self) -> None:
         """Read everything; put right what is not as it should be."""
         reading = await self._controller.read()
-        self._heard_at = _now()
+        self._heard_at = now_s()
         if self._is_doubtful(reading):
             return
         self._tell(reading)
@@ -169,7 +164,7 @@ class Follower:
             self._wants_energy
             and self._amps is not None
             and reading.amps is not None
-            and reading.amps > self._amps + ROUNDING_A
+            and reading.amps > self._amps + RAISED_BY_A
         )
 
     def _is_doubtful(self, reading: Reading) -> bool:
@@ -201,7 +196,3 @@ class Follower:
 
 def _at_rest(vehicle: Vehicle) -> Vehicle:
     return Vehicle.CONNECTED if vehicle is Vehicle.CHARGING else vehicle
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from drivers.chargers.limits import Amps  # noqa: TC001 - the configuration reads it
 from drivers.chargers.rapi_gate import Control
 from drivers.serial_url import check_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Amps = Annotated[
-    int, Meta(ge=6, le=80, description="a whole number of amps from 6 to 80")
-]
 # The firmware computes the interval in 16 bits of milliseconds.
 HeartbeatSeconds = Annotated[
     int, Meta(ge=0, le=60, description="a whole number of seconds up to 60, 0 for off")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from drivers.chargers.rapi_client import NoAnswerError, RapiClient
 from drivers.chargers.rapi_status import Energy, State, Status
 from drivers.errors import FrameError, TransientDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from drivers.chargers.rapi import Notice, Reply
@@ -65,10 +66,9 @@ class Controller:
 
     async def read_settled_status(self, within_s: float) -> Status:
         """Ask until it has made up its mind, as long as that takes at most."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
+        deadline = now_s() + within_s
         while (status := await self.read_status()).state == State.UNKNOWN:
-            if loop.time() >= deadline:
+            if now_s() >= deadline:
                 break
             await asyncio.sleep(self._check_every_s)
         return status

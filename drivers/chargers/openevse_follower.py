@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.chargers.base import ChargerDown, ChargerUp, Vehicle
 from drivers.chargers.changes import changes
+from drivers.chargers.limits import lowest
 from drivers.chargers.openevse_settings import Settings
 from drivers.chargers.openevse_switch import find_switch
 from drivers.chargers.openevse_view import see_vehicle, view
 from drivers.chargers.rapi_client import NoAnswerError
 from drivers.errors import TransientDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -66,13 +68,11 @@ class Follower:
 
     async def enable(self, limit_amps: int | None) -> None:
         """Let energy flow."""
-        limits = [
-            amps for amps in (limit_amps, self._config.limit_amps) if amps is not None
-        ]
+        limit = lowest(limit_amps, self._config.limit_amps)
         switch = self._found_switch()
         self._memory.wants_energy = None
         try:
-            await self._settings.limit(min(limits, default=None))
+            await self._settings.limit(limit)
             await switch.open()
         except BaseException:
             self._memory.wants_energy = False
@@ -140,7 +140,7 @@ class Follower:
         controller = self._controller
         if controller.client.failure is not None:
             raise controller.client.failure
-        is_due = self._now() >= self._poll_at
+        is_due = now_s() >= self._poll_at
         if is_due:
             self._plan_poll()
         if controller.has_rebooted or (self._must_synchronise and is_due):
@@ -151,7 +151,7 @@ class Follower:
         if is_due:
             await self._poll()
         pulse_at = self._settings.pulse_at
-        if pulse_at is not None and self._now() >= pulse_at:
+        if pulse_at is not None and now_s() >= pulse_at:
             await self._settings.pulse()
         while controller.seen and not self._must_synchronise:
             if controller.has_rebooted:
@@ -254,7 +254,7 @@ class Follower:
     def _on_lost_boot(self) -> None:
         """Tell it everything again: it has booted, and its notice was lost."""
         self._must_synchronise = self._is_known_reset = True
-        self._poll_at = self._now()
+        self._poll_at = now_s()
 
     def _announce(self, before: ChargerState, state: ChargerState) -> None:
         self._news.extend(changes(before, state))
@@ -271,7 +271,7 @@ class Follower:
     def _on_silence(self, err: NoAnswerError) -> None:
         """Tell that the charger is lost, once; reopen when it stays so."""
         limit_s = self._config.comm_timeout.total_seconds()
-        self._poll_at = self._now() + self._config.poll_every.total_seconds()
+        self._poll_at = now_s() + self._config.poll_every.total_seconds()
         silent_s = self._controller.client.silent_s
         if silent_s < limit_s:
             return
@@ -293,7 +293,4 @@ class Follower:
             and status.fault is None
         )
         every = config.poll_idle_every if is_quiet else config.poll_every
-        self._poll_at = self._now() + every.total_seconds()
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        self._poll_at = now_s() + every.total_seconds()

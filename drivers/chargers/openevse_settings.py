@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from drivers.chargers.rapi_status import (
-    Heartbeat,
-    parse_amps,
-    parse_configured_amps,
-)
+from drivers.chargers.rapi_status import Heartbeat, parse_amps, parse_configured_amps
 from drivers.errors import TransientDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from drivers.chargers.openevse_controller import Controller
@@ -119,5 +115,4 @@ class Settings:
 
     def _plan_pulse(self) -> None:
         if self._heartbeat_s:
-            now = asyncio.get_running_loop().time()
-            self._pulse_at = now + self._heartbeat_s / _PULSES_PER_INTERVAL
+            self._pulse_at = now_s() + self._heartbeat_s / _PULSES_PER_INTERVAL

@@ -17,6 +17,7 @@ from drivers.chargers.rapi_gate import (
     SleepGate,
 )
 from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from drivers.chargers.openevse_controller import Controller
@@ -140,10 +141,10 @@ class Switch:
         status = _healthy(await self._controller.read_status())
         if status.waits_for_clearance:
             await self._clear_boot_lock()
-        deadline = self._now() + self._timings.confirm_s
+        deadline = now_s() + self._timings.confirm_s
         before = None
         while (step := self.gate.step_open(status)) is not None:
-            if self._now() > deadline:
+            if now_s() > deadline:
                 raise TransientDeviceError(
                     f"the controller was told to charge and stays in state "
                     f"{status.state:02X}"
@@ -153,17 +154,17 @@ class Switch:
 
     async def _close(self) -> None:
         status = await self._controller.read_status()
-        patience = self._now() + self._timings.relay_s
+        patience = now_s() + self._timings.relay_s
         deadline = patience + self._timings.emergency_s
         before = None
         while (step := self.gate.step_close(status)) is not None:
-            if self._now() > deadline:
+            if now_s() > deadline:
                 raise TransientDeviceError(
                     f"the controller was told to stop and stays in state "
                     f"{status.state:02X}, relay "
                     + ("closed" if status.is_relay_closed else "open")
                 )
-            if status.is_relay_closed and self._now() > patience:
+            if status.is_relay_closed and now_s() > patience:
                 _LOGGER.warning(
                     "%s: the relay did not open; opening it under load",
                     self._controller.name,
@@ -186,9 +187,6 @@ class Switch:
         reply = await self._controller.client.ask("SB")
         if not reply.ok or reply.words != ("0",):
             raise TransientDeviceError("the controller keeps its boot lock")
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def _healthy(status: Status) -> Status:

@@ -121,8 +121,6 @@ class LineParser:
 
     def __init__(self) -> None:
         self._line = bytearray()
-        #: Lines that were none, since the start.
-        self.dropped = 0
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that end in `data`."""
@@ -130,7 +128,6 @@ class LineParser:
         for byte in data:
             if byte == START:
                 # Whatever stood before this lost its end.
-                self.dropped += bool(self._line)
                 self._line[:] = b"$"
             elif not self._line:
                 continue  # Noise between lines
@@ -139,18 +136,13 @@ class LineParser:
             elif len(self._line) < MAX_LINE_BYTES:
                 self._line.append(byte)
             else:
-                self._drop()
+                self._line.clear()
         return messages
 
     def _end(self) -> list[Message]:
+        line = bytes(self._line)
+        self._line.clear()
         try:
-            message = parse_line(bytes(self._line))
+            return [parse_line(line)]
         except FrameError:
-            self._drop()
             return []
-        self._line.clear()
-        return [message]
-
-    def _drop(self) -> None:
-        self._line.clear()
-        self.dropped += 1

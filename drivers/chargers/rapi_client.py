@@ -16,6 +16,7 @@ from drivers.chargers.rapi import (
     build_command,
 )
 from drivers.errors import DeviceGoneError, DriverError, TransientDeviceError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +77,6 @@ class RapiClient:
         #: Why the line is of no use any more.
         self.failure: DriverError | None = None
         self._unanswered_since: float | None = None
-        #: Commands sent, the repeated ones too.
-        self.sent = 0
 
     async def run(self) -> None:
         """Read until the line is gone; what it raised is then `failure`."""
@@ -98,7 +97,7 @@ class RapiClient:
         """For how long the controller has owed an answer."""
         if self._unanswered_since is None:
             return 0.0
-        return asyncio.get_running_loop().time() - self._unanswered_since
+        return now_s() - self._unanswered_since
 
     async def ask(
         self, *words: str, on_reply: Callable[[Reply], None] | None = None
@@ -131,7 +130,6 @@ class RapiClient:
         self._question = _Question(self._last_id, answer, on_reply)
         try:
             await self._port.write(build_command(*words, sequence_id=self._last_id))
-            self.sent += 1
             async with asyncio.timeout(self._answer_s):
                 reply: Reply | None = await answer
         except TimeoutError:

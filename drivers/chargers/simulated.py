@@ -84,7 +84,7 @@ class SimulatedCharger(Charger):
         # A new one each time, because an Event belongs to the loop it was waited on.
         self._changed = asyncio.Event()
         with LineFifo(self._config.control, self._changed) as control:
-            self._told = self._now()
+            self._told = self._catch_up()
             yield ChargerUp(self._told.state)
             while True:
                 # One at a time, so that a car that comes and goes is seen.
@@ -99,7 +99,7 @@ class SimulatedCharger(Charger):
     async def enable(self, limit_amps: int | None = None) -> None:
         """Let energy flow; a fault is a TransientDeviceError."""
         del limit_amps
-        setup = self._now()
+        setup = self._catch_up()
         if setup.fault is not None:
             raise TransientDeviceError(
                 f"cannot enable, the charger says {setup.fault!r}"
@@ -108,18 +108,18 @@ class SimulatedCharger(Charger):
 
     async def disable(self) -> int:
         """Stop energy and read the register."""
-        setup = replace(self._now(), enabled=False)
+        setup = replace(self._catch_up(), enabled=False)
         self._become(setup)
         return setup.wh
 
     def _obey(self, line: str) -> None:
         try:
-            self._become(self._now().obey(line))
+            self._become(self._catch_up().obey(line))
         except FrameError as err:
             _LOGGER.warning("%s: ignored a line: %s", self._config.control, err)
 
     def _news(self) -> Iterator[ChargerEvent]:
-        before, self._told = self._told, self._now()
+        before, self._told = self._told, self._catch_up()
         return self._told.changes(before)
 
     async def _wait(self) -> None:
@@ -129,8 +129,8 @@ class SimulatedCharger(Charger):
             async with asyncio.timeout(self._interval_s if flows else None):
                 await self._changed.wait()
 
-    def _now(self) -> Setup:
-        """Say how things stand; the first call takes them from the log."""
+    def _catch_up(self) -> Setup:
+        """Let time pass until now; the first call takes the setup from the log."""
         at = self._monotonic()
         if self._setup is None:
             self._setup = self._load()
@@ -151,7 +151,7 @@ class SimulatedCharger(Charger):
         return setup
 
     def _become(self, setup: Setup) -> None:
-        """Make a change of what `_now()` said, once it is written."""
+        """Make a change of what `_catch_up()` said, once it is written."""
         if setup != self._setup:
             _append_line(self._config.log, setup.to_line(self._wall()))
             self._setup = setup

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
 
-from drivers.chargers.base import (
-    ChargerState,
-    Charging,
-    Connected,
-    Disconnected,
-    Fault,
-    FaultCleared,
-    Meter,
-    Vehicle,
-)
+from drivers.chargers.base import ChargerState, Meter, Vehicle
+from drivers.chargers.changes import changes
 from drivers.errors import FrameError
 
 if TYPE_CHECKING:
@@ -28,11 +20,6 @@ if TYPE_CHECKING:
 
 _UJ_PER_WH: Final = 3_600_000_000  # Microjoules; 1 Wh is 3600 J
 _NUMBER: Final = re.compile(r"[0-9]{1,12}")  # A century of it still fits in 64 bits
-_VEHICLE_EVENTS: Final[dict[Vehicle, ChargerEvent]] = {
-    Vehicle.ABSENT: Disconnected(),
-    Vehicle.CONNECTED: Connected(),
-    Vehicle.CHARGING: Charging(),
-}
 
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -132,14 +119,7 @@ class Setup:
         )
 
     def changes(self, before: Setup) -> Iterator[ChargerEvent]:
-        """Yield what to tell about the way from `before` to here, Meter first."""
-        if self.state == before.state:
-            return
-        yield Meter(self.wh)
-        if self.fault != before.fault:
-            if self.fault is None:
-                yield FaultCleared()
-            else:
-                yield Fault(self.fault)
-        if self.vehicle is not before.vehicle:
-            yield _VEHICLE_EVENTS[self.vehicle]
+        """Yield what to tell about the way from `before`: Meter, then the change."""
+        if self.state != before.state:
+            yield Meter(self.wh)
+            yield from changes(replace(before.state, wh=self.wh), self.state)

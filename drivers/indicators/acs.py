@@ -10,7 +10,7 @@ from drivers.errors import DriverError
 from drivers.findings import Finding
 from drivers.indicators.acs_commands import Led, Light, Model
 from drivers.indicators.acs_link import Link, Way
-from drivers.indicators.acs_options import find_refusal
+from drivers.indicators.acs_permission import find_refusal
 from drivers.indicators.acs_player import Player
 from drivers.indicators.acs_scard import EscapingScard
 from drivers.indicators.acs_thread import Lamp, in_daemon_thread

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DeviceGoneError, DriverError
 from drivers.indicators.acs_commands import NoCardError, dialect_of
-from drivers.indicators.acs_scard import EscapingScard, NotEscapedError
+from drivers.indicators.acs_permission import WITHOUT_ESCAPES
+from drivers.indicators.acs_scard import NotEscapedError
 from drivers.readers.pcsc_codes import Code, ScardError
 from drivers.readers.pcsc_listing import explain_missing
 from drivers.readers.pcsc_names import matches
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from drivers.indicators.acs_commands import Exchange, Light, Model
+    from drivers.indicators.acs_scard import EscapingScard
 
 HOW_TO_ALLOW: Final = (
     "set ifdDriverOptions to 0x0001 in libccid's Info.plist (/etc/libccid_Info.plist, "
     "or ifd-ccid.bundle/Contents in /usr/lib/pcsc/drivers) and restart pcscd"
 )
-WITHOUT: Final = 'or set way = "apdu": then only a card that lies there lets us show'
 
 NO_CARD: Final = (
     Code.SCARD_E_NO_SMARTCARD,
@@ -60,8 +61,8 @@ class Link:
         model: Model,
         way: Way,
         *,
-        card_beep: bool | None = None,
-        load: Callable[[], EscapingScard] = EscapingScard.load,
+        card_beep: bool | None,
+        load: Callable[[], EscapingScard],
     ) -> None:
         self._match = match
         self._model = model
@@ -141,7 +142,7 @@ class Link:
         except NotEscapedError as err:
             raise NotEscapedError(
                 f"{reader}: its driver lets no escape command through ({err}); "
-                f"{HOW_TO_ALLOW}, {WITHOUT}"
+                f"{HOW_TO_ALLOW}, {WITHOUT_ESCAPES}"
             ) from err
         return Shown.BY_ESCAPE
 

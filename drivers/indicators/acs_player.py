@@ -10,12 +10,14 @@ from drivers.errors import AccessDeniedError, DriverError, UnsupportedDeviceErro
 from drivers.indicators.acs_commands import Led, Light
 from drivers.indicators.acs_link import Shown
 from drivers.indicators.patterns import (
+    READER_STEP_S,
     Colour,
     choose_lamps,
     light_steps,
     tone_steps,
 )
 from drivers.indicators.player import play
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -28,8 +30,6 @@ _LOGGER = logging.getLogger(__name__)
 
 LAMPS: Final = {Colour.RED: Led.RED, Colour.GREEN: Led.GREEN}
 
-#: Blinking faster than this would keep the reader from its cards.
-SHORTEST_S: Final = 0.1
 #: The reader changes its LEDs by itself at cards, and forgets them without power.
 #: What has failed is not tried more often either.
 REFRESH_S: Final = 2.0
@@ -67,7 +67,7 @@ class Player:
             if step.seconds is None:
                 yield REFRESH_S
             else:
-                yield max(step.seconds, SHORTEST_S)
+                yield max(step.seconds, READER_STEP_S)
                 step = next(steps)
             shown = await self._put_on(self._light(step))
 
@@ -90,10 +90,10 @@ class Player:
                 yield step.seconds
                 continue
             for piece_s in pieces(step.seconds):
-                until = asyncio.get_running_loop().time() + piece_s
+                until = now_s() + piece_s
                 if not (self._is_seen and await self._beep(piece_s)):
                     return
-                yield until - asyncio.get_running_loop().time()
+                yield until - now_s()
 
     async def _beep(self, seconds: float) -> bool:
         """Say whether it worked: what has lamps may have no buzzer."""

@@ -59,7 +59,7 @@ class Lamp:
     def __init__(
         self,
         put: Callable[[Light], Shown],
-        call: Callable[[Callable[[], Shown]], Awaitable[Shown]] = in_daemon_thread,
+        call: Callable[[Callable[[], Shown]], Awaitable[Shown]],
     ) -> None:
         self._put = put
         self._call = call

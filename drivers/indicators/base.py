@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from drivers.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from drivers.findings import Finding
     from drivers.readers.base import Reader
 
 
@@ -33,10 +34,8 @@ class Misfit(NamedTuple):
     problem: str
 
 
-class Indicator(ABC):
+class Indicator(Driver):
     """One reader's lights and buzzer; its failure never touches a decision."""
-
-    Config: ClassVar[type[Any]]
 
     @classmethod
     def find_misfits(cls, config: Any, reader: object) -> Iterable[Misfit]:  # noqa: ANN401 - a Config
@@ -44,7 +43,7 @@ class Indicator(ABC):
         del config, reader
         return ()
 
-    def attach(self, reader: Reader) -> None:  # noqa: B027 - most go beside any reader
+    def attach(self, reader: Reader) -> None:
         """Learn whose indicator this is, before anything is shown or opened."""
 
     @abstractmethod
@@ -56,12 +55,5 @@ class Indicator(ABC):
         tones, and leaves the lamps as they are.
         """
 
-    async def close(self) -> None:  # noqa: B027 - most indicators have nothing to do
+    async def close(self) -> None:
         """Show nothing any more, and give back what was taken; called once, last."""
-
-    def check(self) -> Iterable[Finding]:
-        """Look at what this driver needs, without disturbing the device; may block.
-
-        Each finding names a cause that a person can do something about.
-        """
-        return ()

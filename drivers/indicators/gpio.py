@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.errors import DriverError
-from drivers.gpio import ChipId, OutputLine, check_lines, lines_taken, open_lines
+from drivers.gpio import ChipId, check_lines, lines_taken, open_lines
 from drivers.indicators.base import Indicator
 from drivers.indicators.patterns import (
     Colour,
-    Patterns,
     choose_lamps,
     find_unshown,
     light_steps,
     tone_steps,
 )
 from drivers.indicators.player import play
+from drivers.indicators.wiring import BUZZER, OUTPUTS, WiredPatterns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -29,38 +29,21 @@ if TYPE_CHECKING:
     from drivers.indicators.player import Track
 
 _LAMPS: Final = (Colour.RED, Colour.GREEN, Colour.BLUE, Colour.YELLOW)
-_BUZZER: Final = "buzzer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GpioIndicatorConfig(Patterns):
-    """The lines that there are, at least one; `yellow` is a lamp of its own."""
+class GpioIndicatorConfig(WiredPatterns):
+    """The lines of one chip, at least one."""
 
     chip: ChipId
-    red: OutputLine | None = None
-    green: OutputLine | None = None
-    blue: OutputLine | None = None
-    yellow: OutputLine | None = None
-    buzzer: OutputLine | None = None
 
     def __post_init__(self) -> None:
         if not self.lines():
-            raise ValueError("expected one of red, green, blue, yellow, buzzer")
+            raise ValueError(f"expected one of {', '.join(OUTPUTS)}")
 
     def takes(self) -> Iterable[str]:
         """Name what is not shared with anybody."""
         return lines_taken(self.chip, self.lines())
-
-    def lines(self) -> dict[str, OutputLine]:
-        """Name the lines by what hangs on them."""
-        named: dict[str, OutputLine | None] = {
-            "red": self.red,
-            "green": self.green,
-            "blue": self.blue,
-            "yellow": self.yellow,
-            _BUZZER: self.buzzer,
-        }
-        return {name: line for name, line in named.items() if line is not None}
 
 
 class GpioIndicator(Indicator):
@@ -86,7 +69,7 @@ class GpioIndicator(Indicator):
         del reader
         names = set(config.lines())
         return find_unshown(
-            config, has_lamps=bool(names - {_BUZZER}), has_buzzer=_BUZZER in names
+            config, has_lamps=bool(names - {BUZZER}), has_buzzer=BUZZER in names
         )
 
     def show(self, signal: Signal) -> AsyncGenerator[None]:
@@ -104,15 +87,15 @@ class GpioIndicator(Indicator):
             yield step.seconds
 
     async def _sound(self, pattern: Pattern) -> Track:
-        if _BUZZER not in self._outputs:
+        if BUZZER not in self._outputs:
             return
         try:
             for step in tone_steps(pattern):
-                self._switch(_BUZZER, on=step.on)
+                self._switch(BUZZER, on=step.on)
                 yield step.seconds
         finally:
             with suppress(DriverError):
-                self._switch(_BUZZER, on=False)
+                self._switch(BUZZER, on=False)
 
     async def close(self) -> None:
         """Leave all dark and silent, and give the lines back."""

@@ -13,6 +13,7 @@ from drivers.indicators.module_panels import (
     make_panel,
 )
 from drivers.indicators.patterns import (
+    READER_STEP_S,
     Colour,
     choose_lamps,
     light_steps,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from drivers.readers.switchboard import Switchboard
 
 _DARK: Final[frozenset[str]] = frozenset()
-
-#: Blinking faster than this would keep the reader from its cards.
-SHORTEST_S: Final = 0.1
 
 
 class ModuleIndicator(Indicator):
@@ -84,7 +82,7 @@ class ModuleIndicator(Indicator):
         shining = choose_lamps(pattern.colours, self._lamps)
         for step in light_steps(pattern):
             await self._lights.light(shining if step.on else _DARK)
-            yield None if step.seconds is None else max(step.seconds, SHORTEST_S)
+            yield (None if step.seconds is None else max(step.seconds, READER_STEP_S))
 
     async def _sound(self, pattern: Pattern) -> Track:
         if self._lights is None:

@@ -8,38 +8,32 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
-from drivers.gpio import OutputLine  # noqa: TC001 - the configuration reads it
 from drivers.indicators.base import Misfit
-from drivers.indicators.patterns import Patterns, find_unshown
+from drivers.indicators.patterns import find_unshown
+from drivers.indicators.wiring import BUZZER, OUTPUTS, WiredPatterns
 from drivers.readers.formats import pn532_panel, twn4_panel
-from drivers.readers.formats.panel import BUZZER
 from drivers.readers.formats.pn532_panel import Pn532Panel
 from drivers.readers.formats.sl032_panel import Sl032Panel
 from drivers.readers.formats.twn4_panel import Twn4Panel
-from drivers.readers.serial import Format, SerialReaderConfig
+from drivers.readers.serial_config import Format, SerialReaderConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from drivers.gpio import OutputLine
     from drivers.readers.formats.panel import Panel
 
-OUTPUTS: Final = ("red", "green", "blue", "yellow", BUZZER)
 _BEEPER_KEYS: Final = ("volume", "frequency")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleIndicatorConfig(Patterns):
+class ModuleIndicatorConfig(WiredPatterns):
     """The lines of the module on which something hangs, and its beeper's settings.
 
     Left out altogether, the lines are those of the maker's own board, if it has one.
     `volume` in percent, 0 for silence, and `frequency` in Hz are the beeper's.
     """
 
-    red: OutputLine | None = None
-    green: OutputLine | None = None
-    blue: OutputLine | None = None
-    yellow: OutputLine | None = None
-    buzzer: OutputLine | None = None
     volume: (
         Annotated[int, Meta(ge=0, le=100, description="a percentage, 0 for silence")]
         | None
@@ -47,11 +41,6 @@ class ModuleIndicatorConfig(Patterns):
     frequency: (
         Annotated[int, Meta(ge=500, le=10_000, description="500 to 10000 Hz")] | None
     ) = None
-
-    def lines(self) -> dict[str, OutputLine]:
-        """Name the lines by what hangs on them."""
-        named = {name: getattr(self, name) for name in OUTPUTS}
-        return {name: line for name, line in named.items() if line is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from drivers.indicators.base import Signal
 
+#: A shorter step would keep a reader, if the lamps are its own, from its cards.
+READER_STEP_S: Final = 0.1
 # Shorter is not seen, and would keep the agent busy.
 _SHORTEST: Final = timedelta(milliseconds=20)
 

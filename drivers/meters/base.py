@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from drivers.driver import Driver
 
-    from drivers.findings import Finding
-
-POLL_EVERY = timedelta(seconds=5)
+POLL_EVERY: Final = timedelta(seconds=5)
 
 
-class Meter(ABC):
-    """One EVSE's energy meter; it counts up over its life.
-
-    `Config` is the driver's own table of the configuration, a frozen dataclass;
-    relative paths in it are resolved against the state directory before the
-    driver sees them.
-    """
-
-    Config: ClassVar[type[Any]]
+class Meter(Driver):
+    """One EVSE's energy meter; it counts up over its life."""
 
     @property
     def poll_every(self) -> timedelta:
@@ -39,10 +29,3 @@ class Meter(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Let go of the device; the next reading opens it again."""
-
-    def check(self) -> Iterable[Finding]:
-        """Look at what this driver needs, without disturbing the device; may block.
-
-        Each finding names a cause that a person can do something about.
-        """
-        return ()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta  # noqa: TC003 - the configuration reads this annotation
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
-
-from msgspec import Meta
+from typing import TYPE_CHECKING, Final
 
 from drivers.errors import FrameError
 from drivers.meters.base import POLL_EVERY, Meter
 from drivers.modbus.address import DeviceAddress
 from drivers.modbus.check import check_address
 from drivers.modbus.line import LINES
-from drivers.modbus.values import Register, Table, ValueType
+from drivers.modbus.values import Register, Scale, Table, ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 ABSURD_WH: Final = 10**12
 # Less than one step of any register: whole numbers and swapped words, read as a float.
 TINY_WH: Final = 1e-9
-
-Scale = Annotated[float, Meta(gt=0, description="a number above 0")]
 
 
 class ProfileName(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from drivers.errors import TransientDeviceError, UnsupportedDeviceError
+from drivers.loop_clock import now_s
 from drivers.modbus.client import explain_closed, make_client, suspects
 from drivers.modbus.values import Table
 
@@ -157,7 +158,7 @@ class ModbusLine:
             finally:
                 rest = device.pause if was_answered else device.answer_timeout
                 if is_rtu:
-                    self._free_at = _now() + rest.total_seconds()
+                    self._free_at = now_s() + rest.total_seconds()
         if answer.isError():
             code = getattr(answer, "exception_code", 0)
             raise RefusedError(
@@ -167,7 +168,7 @@ class ModbusLine:
         return answer
 
     async def _rest(self) -> None:
-        wait_s = self._free_at - _now()
+        wait_s = self._free_at - now_s()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
@@ -238,7 +239,3 @@ def _settings(device: DeviceAddress) -> str:
     if not device.endpoint.path:
         return ""
     return f"{device.baudrate} baud, parity {device.parity}, {device.stop_bits} stop"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

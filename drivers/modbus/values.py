@@ -22,6 +22,9 @@ Address = Annotated[
     Meta(ge=0, le=0xFFFF, description="an address from 0 to 65535, as it is sent"),
 ]
 
+#: What a register's value is multiplied by.
+Scale = Annotated[float, Meta(gt=0, description="a number above 0")]
+
 
 class Table(StrEnum):
     """The four address spaces of a Modbus device."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
+
+from drivers.driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
-
-    from drivers.findings import Finding
+    from collections.abc import AsyncGenerator
 
 
 class Technology(StrEnum):
@@ -79,15 +79,8 @@ class ReaderDown:
 ReaderEvent = CardArrived | CardUnreadable | CardLeft | ReaderUp | ReaderDown
 
 
-class Reader(ABC):
-    """One configured card reader.
-
-    `Config` is the driver's own table of the configuration, a frozen dataclass;
-    relative paths in it are resolved against the state directory before the
-    driver sees them. It may be `Taking`. The constructor takes it and must not block.
-    """
-
-    Config: ClassVar[type[Any]]
+class Reader(Driver):
+    """One configured card reader."""
 
     @abstractmethod
     def events(self) -> AsyncGenerator[ReaderEvent]:
@@ -100,10 +93,3 @@ class Reader(ABC):
     def alive_at(self) -> float | None:
         """Monotonic seconds of the last proof of life, None if no thread can hang."""
         return None
-
-    def check(self) -> Iterable[Finding]:
-        """Look at what this driver needs, without disturbing the device; may block.
-
-        Each finding names a cause that a person can do something about.
-        """
-        return ()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import termios
 from typing import TYPE_CHECKING, Final
 
+from drivers.errnos import DENIED, IN_USE, NO_TTY, errors_behind, number_of
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -16,15 +16,10 @@ from drivers.errors import (
 from drivers.readers.nfc_place import Place, TtyPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from drivers.errors import DriverError
 
+# Without EIO, which nfcpy makes of most things.
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
-_DENIED: Final = (errno.EACCES, errno.EPERM)
-_IN_USE: Final = (errno.EAGAIN, errno.EBUSY)
-# Where trying again is useless; EINVAL may come of a device that is just leaving.
-_NO_TTY: Final = (errno.ENOTTY, errno.EISDIR, errno.ENOTDIR)
 
 # libusb's errors are no OSErrors, and not all of them are translated by nfcpy.
 _OF_LIBUSB: Final = {
@@ -42,16 +37,16 @@ def opening_error(place: Place, err: Exception) -> DriverError:
     """Name what keeps an adapter from being opened."""
     code = _errno(err)
     why = _explain(err, code)
-    if code in _DENIED:
+    if code in DENIED:
         hint = (
             "the agent's user must be in the group dialout"
             if isinstance(place, TtyPlace)
             else "a udev rule must let the agent's user in"
         )
         return AccessDeniedError(f"cannot open {place}: {why}; {hint}")
-    if code in _IN_USE:
+    if code in IN_USE:
         return TransientDeviceError(f"{place} is used by another program or driver")
-    if isinstance(place, TtyPlace) and code in _NO_TTY:
+    if isinstance(place, TtyPlace) and code in NO_TTY:
         return UnsupportedDeviceError(f"expected a serial port at {place}: {why}")
     if code in _GONE:
         return DeviceGoneError(f"there is no NFC adapter at {place}: {why}")
@@ -72,28 +67,17 @@ def working_error(place: Place, err: Exception) -> DriverError:
     return TransientDeviceError(f"{place} failed: {why}")
 
 
-def _chain(err: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it was made of: nfcpy makes EIO of most things."""
-    while err is not None:
-        yield err
-        err = err.__cause__ or err.__context__
-
-
 def _is_unplugged(err: Exception) -> bool:
     """Whether a device that is gone is behind it, whatever nfcpy made of that."""
-    return any(_number(one) in _GONE for one in _chain(err))
+    return any(_number(one) in _GONE for one in errors_behind(err))
 
 
 def _errno(err: Exception) -> int | None:
-    return next((code for one in _chain(err) if (code := _number(one))), None)
+    return next(filter(None, map(_number, errors_behind(err))), None)
 
 
 def _number(err: BaseException) -> int | None:
-    if isinstance(err, OSError):
-        return err.errno
-    if isinstance(err, termios.error):
-        return int(err.args[0])
-    return _OF_LIBUSB.get(type(err).__name__)
+    return number_of(err) or _OF_LIBUSB.get(type(err).__name__)
 
 
 def _explain(err: Exception, code: int | None) -> str:

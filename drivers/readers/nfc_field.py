@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 from drivers.readers.base import Technology
 from drivers.readers.formats.framing import CardReport
 from drivers.readers.presence import Presence
+from drivers.readers.uids import UID_LENGTHS, find_flaw
 
 if TYPE_CHECKING:
     from drivers.readers.base import ReaderEvent
 
-UID_LENGTHS: Final = (4, 7, 10)  # ISO/IEC 14443-3, single, double and triple size
 PUPI_LENGTH: Final = 4  # ISO/IEC 14443-3, type B
-CASCADE_TAG: Final = 0x88  # Illegal as the first byte of a uid
 # First byte of a 4-byte uid that is drawn at power-on: 08 by ISO/IEC 14443-3, 80 of
 # DESFire cards that are set up so. Some cards of a fixed uid begin with 80 as well.
 RANDOM_UIDS: Final = (0x08, 0x80)
@@ -33,11 +32,7 @@ class Sighting:
         if self.is_type_b:
             size = len(self.uid)
             return "" if size == PUPI_LENGTH else f"expected a PUPI, got {size} bytes"
-        if len(self.uid) not in UID_LENGTHS:
-            return f"expected 4, 7 or 10 bytes of uid, got {len(self.uid)}"
-        if self.uid[0] == CASCADE_TAG:
-            return "expected a whole uid, got a part that begins with 88"
-        return ""
+        return find_flaw(self.uid)
 
     def __repr__(self) -> str:
         """Name everything but the card number."""

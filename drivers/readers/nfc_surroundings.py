@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.errors import DriverError
@@ -16,6 +15,7 @@ from drivers.serial_check import check_serial_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from drivers.readers.nfc_place import Place
 
@@ -31,7 +31,7 @@ def _load_libusb() -> None:
 class Surroundings:
     """Where to look; the fields are for tests."""
 
-    modules: Path = Path("/proc/modules")
+    modules: Path = nfc_usb.MODULES
     sysfs: Path = nfc_usb.SYSFS
     nodes: Path = nfc_usb.NODES
     load_libusb: Callable[[], None] = _load_libusb
@@ -65,12 +65,7 @@ class Surroundings:
 
     def _check_modules(self) -> Finding:
         what = "drivers of the kernel"
-        try:
-            text = self.modules.read_text()
-        except OSError:  # A kernel without modules
-            text = ""
-        loaded = {line.split(" ", 1)[0] for line in text.splitlines()}
-        if not (grabbing := [one for one in nfc_usb.GRABBING_MODULES if one in loaded]):
+        if not (grabbing := nfc_usb.find_grabbing_modules(self.modules)):
             return Finding(what)
         names = " ".join(grabbing)
         return Finding(

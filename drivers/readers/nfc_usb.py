@@ -8,6 +8,7 @@ from typing import Final
 
 SYSFS: Final = Path("/sys/bus/usb/devices")
 NODES: Final = Path("/dev/bus/usb")
+MODULES: Final = Path("/proc/modules")
 
 #: What nfcpy knows, by vendor and product.
 KNOWN: Final = {
@@ -59,6 +60,16 @@ def find_adapters(
         for entry in (sorted(sysfs.iterdir()) if sysfs.is_dir() else ())
         if (found := _read(entry, nodes)) and found.product in wanted
     ]
+
+
+def find_grabbing_modules(modules: Path) -> list[str]:
+    """Name the loaded drivers of the kernel that take adapters for themselves."""
+    try:
+        lines = modules.read_text(encoding="utf-8").splitlines()
+    except OSError:  # A kernel without modules
+        return []
+    loaded = {line.partition(" ")[0] for line in lines}
+    return [one for one in GRABBING_MODULES if one in loaded]
 
 
 def _read(entry: Path, nodes: Path) -> UsbAdapter | None:

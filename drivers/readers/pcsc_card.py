@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from drivers.errors import AccessDeniedError, FrameError
+from drivers.errors import AccessDeniedError
 from drivers.readers.base import CardArrived, CardUnreadable, Technology
 from drivers.readers.pcsc_codes import Code, ScardError
+from drivers.readers.uids import UnreadableCardError, byte_0_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,16 +23,11 @@ SW1_WRONG_LE: Final = 0x6C  # The right Le is in SW2
 # identifier, the RID of the PC/SC workgroup, then the byte that names the standard.
 STORAGE_CARD: Final = bytes.fromhex("4F 0C A0 00 00 03 06")
 ISO15693_PARTS: Final = range(0x09, 0x0D)  # Parts 1 to 4 of ISO/IEC 15693
-ISO15693_UID_START: Final = 0xE0
 
 TRIES: Final = 5  # Of a card that answers wrongly, as one that moves does
 RETRY_S: Final = 0.1
 
 Outcome = CardArrived | CardUnreadable | Exception
-
-
-class UnreadableCardError(FrameError):
-    """The card's answer is not a uid; the message never shows its bytes."""
 
 
 def read_uid(transmit: Callable[[bytes], bytes]) -> bytes:
@@ -59,17 +55,6 @@ def technology_of(atr: bytes) -> Technology:
     if standard and standard[0] in ISO15693_PARTS:
         return Technology.ISO15693
     return Technology.ISO14443
-
-
-def byte_0_first(uid: bytes, technology: Technology) -> bytes:
-    """Turn an ISO/IEC 15693 uid that a reader gave as sent, so that E0 is first."""
-    if (
-        technology is Technology.ISO15693
-        and uid[0] != ISO15693_UID_START
-        and uid[-1] == ISO15693_UID_START
-    ):
-        return uid[::-1]
-    return uid
 
 
 class Reading:

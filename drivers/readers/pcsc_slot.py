@@ -9,12 +9,7 @@ stays away, so does the CardLeft.
 
 from __future__ import annotations
 
-from drivers.readers.base import (
-    CardArrived,
-    CardLeft,
-    CardUnreadable,
-    ReaderEvent,
-)
+from drivers.readers.base import CardArrived, CardLeft, CardUnreadable, ReaderEvent
 
 
 class Slot:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from drivers.readers.base import ReaderUp
 from drivers.readers.formats import ascii as lines_of_text
 from drivers.readers.formats import id12, pn532, rdm6300, sl032, twn4, wiegand
-from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.serial_config import Format
+from drivers.readers.uids import UnreadableCardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

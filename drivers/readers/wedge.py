@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
@@ -18,17 +19,10 @@ from drivers.readers.presence import Presence
 from drivers.readers.wedge_device import GrabbedKeyboard, InputDevice, load_evdev
 from drivers.readers.wedge_keys import Garbled, KeyDecoder, Typed
 from drivers.readers.wedge_number import MAX_BYTES, Number, NumberFormat
-from drivers.readers.wedge_place import (
-    EXPECTED,
-    NODES,
-    SYSFS,
-    find_node,
-    parse_place,
-)
+from drivers.readers.wedge_place import EXPECTED, find_node, parse_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
-    from pathlib import Path
 
     from drivers.readers.wedge_keys import KeyEvent
 
@@ -63,8 +57,8 @@ class WedgeConfig:
 class Surroundings:
     """Where keyboards are, and what opens one; tests have their own."""
 
-    sysfs: Path = SYSFS
-    nodes: Path = NODES
+    sysfs: Path = Path("/sys/class/input")
+    nodes: Path = Path("/dev/input")
     load: Callable[[], Callable[[Path], InputDevice]] = load_evdev
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 SET_CLOCK: Final = 0x400445A0
 
 _GONE: Final = (errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EIO)
-_DENIED: Final = (errno.EACCES, errno.EPERM)
 _NO_INPUT_DEVICE: Final = (errno.ENOTTY, errno.EINVAL, errno.EISDIR, errno.ENOTDIR)
 _ID_MASK: Final = 0xFFFF  # evdev takes ids for signed numbers: ffff is -1 there
 
@@ -156,17 +155,17 @@ class GrabbedKeyboard:
     def __exit__(self, *_exc_info: object) -> None:
         self._close()
 
-    async def read(self, until_s: float | None) -> list[KeyEvent]:
+    async def read(self, within_s: float | None) -> list[KeyEvent]:
         """Wait for events for so long at most; none may be there then.
 
         DeviceGoneError when it is gone. A cancelled read loses nothing.
         """
-        ready = self._loop.create_future()
+        ready = asyncio.Event()
         fd = self._device.fileno()
-        self._loop.add_reader(fd, _wake, ready)
+        self._loop.add_reader(fd, ready.set)
         try:
-            async with asyncio.timeout(until_s):
-                await ready
+            async with asyncio.timeout(within_s):
+                await ready.wait()
         except TimeoutError:
             # A loop that was held up finds the time over and the keys there.
             return self._read_waiting()
@@ -215,13 +214,8 @@ class GrabbedKeyboard:
             self._device.close()
 
 
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
 def _opening_error(path: Path, err: OSError) -> DriverError:
-    if err.errno in _DENIED:
+    if isinstance(err, PermissionError):
         return AccessDeniedError(
             f"cannot open {path}: {err.strerror}; let us in with a udev rule for "
             "this reader (docs/reader-wedge.md), or, to all keyboards, with: usermod "

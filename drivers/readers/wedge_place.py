@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DeviceGoneError, TransientDeviceError
 
-SYSFS: Final = Path("/sys/class/input")
-NODES: Final = Path("/dev/input")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXPECTED: Final = (
     'vendor and product like "ffff:0035", or a path like '
@@ -81,7 +80,7 @@ def parse_place(device: str, usb_port: str = "") -> Place:
     return ById(device.rpartition("/")[2])
 
 
-def list_keyboards(*, sysfs: Path = SYSFS, nodes: Path = NODES) -> list[Keyboard]:
+def list_keyboards(*, sysfs: Path, nodes: Path) -> list[Keyboard]:
     """List the input devices that type digits; keyboards are among them."""
     entries = sysfs.iterdir() if sysfs.is_dir() else ()
     numbered = [entry for entry in entries if _EVENT.fullmatch(entry.name)]
@@ -91,7 +90,7 @@ def list_keyboards(*, sysfs: Path = SYSFS, nodes: Path = NODES) -> list[Keyboard
 
 
 def find_node(
-    place: Place, *, sysfs: Path = SYSFS, nodes: Path = NODES
+    place: Place, *, sysfs: Path, nodes: Path
 ) -> tuple[Path, tuple[int, int] | None]:
     """Find what to open, and as which product it has to present itself, if known.
 

@@ -6,64 +6,38 @@ import asyncio
 import errno
 import os
 import stat
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from drivers.errors import (
     AccessDeniedError,
     TransientDeviceError,
     UnsupportedDeviceError,
 )
-from drivers.fifo import MAX_LINE_BYTES, LineFifo, LineSplitter
+from drivers.fifo import MAX_LINE_BYTES, LineFifo
 from tests.drivers.pipes import open_files, run, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@given(
-    pieces=st.lists(st.binary(max_size=20) | st.just(b"\n")),
-    cuts=st.lists(st.integers()),
-)
-def test_fragments_change_nothing(pieces: list[bytes], cuts: list[int]) -> None:
-    """Wherever the bytes are cut, the same lines come out."""
-    data = b"".join(pieces)
-    bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    whole, cut = LineSplitter("pipe"), LineSplitter("pipe")
-    parts = [data[a:b] for a, b in pairwise(bounds)]
-    lines = [line for part in parts for line in cut.feed(part)]
-    assert lines == whole.feed(data)
-
-
-@given(st.lists(st.from_regex(r"[!-~]{1,60}", fullmatch=True)), st.integers(1, 9))
-def test_lines_come_out_as_written(lines: list[str], size: int) -> None:
-    """Every line arrives once and in order, however small the reads are."""
-    data = "".join(f" {line}\r\n\n" for line in lines).encode()
-    splitter = LineSplitter("pipe")
-    parts = [data[at : at + size] for at in range(0, len(data), size)]
-    assert [line for part in parts for line in splitter.feed(part)] == lines
-
-
-@pytest.mark.parametrize("size", [1, 7, MAX_LINE_BYTES, 10 * MAX_LINE_BYTES])
-def test_garbage_is_dropped_in_silence(
-    size: int, caplog: pytest.LogCaptureFixture
+def test_garbage_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An endless line costs one warning without its content, and the next is read."""
-    data = b"04A1" * MAX_LINE_BYTES + b"\nnext\n" + b"x" * MAX_LINE_BYTES + b"\n"
-    splitter = LineSplitter("the pipe")
-    parts = [data[at : at + size] for at in range(0, len(data), size)]
-    lines = [line for part in parts for line in splitter.feed(part)]
-    assert lines == ["next", "x" * MAX_LINE_BYTES]
-    assert caplog.messages == ["the pipe: dropped a line of over 256 bytes"]
+    """An endless line is told of once, without its content, and the next is read."""
+    path = tmp_path / "pipe"
 
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            for _ in range(3):
+                write(path, b"04A1" * MAX_LINE_BYTES)
+                assert fifo.read() == []
+            write(path, b"\nnext\n")
+            assert fifo.read() == ["next"]
 
-def test_bytes_that_are_no_text_do_not_stop_it() -> None:
-    """What is not UTF-8 becomes a line that nobody understands."""
-    assert LineSplitter("pipe").feed(b"\xff\x00\nplug\n") == ["\ufffd\x00", "plug"]
+    run(main())
+    assert caplog.messages == [f"{path}: dropped a line of over 256 bytes"]
 
 
 def test_writers_come_and_go(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from drivers.errors import FrameError, TransientDeviceError
 from drivers.readers.formats.framing import Deframer
+from drivers.readers.uids import UnreadableCardError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,10 +24,6 @@ SETTLE_S: Final = 1.0  # A line that never falls silent is not waited for
 
 F = TypeVar("F")
 T = TypeVar("T")
-
-
-class UnreadableCardError(FrameError):
-    """The module answers well, and what it says of the card is no card's number."""
 
 
 class Line(Protocol):

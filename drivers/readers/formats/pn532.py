@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from drivers.errors import FrameError
 from drivers.readers.base import Technology
 from drivers.readers.formats import pn532_frames as frames
-from drivers.readers.formats.dialogue import Dialogue, Module, UnreadableCardError
+from drivers.readers.formats.dialogue import Dialogue, Module
 from drivers.readers.formats.framing import CardReport
 from drivers.readers.formats.pn532_frames import Signal
+from drivers.readers.uids import UnreadableCardError, find_flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +42,8 @@ LIST_TYPE_B: Final = bytes.fromhex("4A 01 03 00")  # Of any application family
 DIAGNOSE_PRESENCE: Final = bytes.fromhex("00 06")
 
 PRESENT: Final = b"\x00"  # The result of DIAGNOSE_PRESENCE; others are errors
-CASCADE_TAG: Final = 0x88  # Illegal as the first byte of a uid
 ATQB: Final = 0x50  # First byte of the answer of a type B card
 
-_UID_LENGTHS: Final = (4, 7, 10)
 _ATQB_LENGTH: Final = 12
 _PUPI_END: Final = 5
 _TYPE_A_HEADER: Final = 6  # NbTg, Tg, SENS_RES of two bytes, SEL_RES, NFCIDLength
@@ -140,12 +139,10 @@ def parse_type_a(result: bytes) -> CardReport | None:
         raise UnreadableCardError(f"expected a type A card, got {len(result)} bytes")
     length = result[_TYPE_A_HEADER - 1]
     uid = result[_TYPE_A_HEADER : _TYPE_A_HEADER + length]
-    if len(uid) != length or length not in _UID_LENGTHS:
-        raise UnreadableCardError(f"expected 4, 7 or 10 bytes of uid, got {len(uid)}")
-    if uid[0] == CASCADE_TAG:
-        raise UnreadableCardError(
-            "expected a whole uid, got a part that begins with 88"
-        )
+    if len(uid) != length:
+        raise UnreadableCardError(f"expected {length} bytes of uid, got {len(uid)}")
+    if flaw := find_flaw(uid):
+        raise UnreadableCardError(flaw)
     return CardReport(uid, Technology.ISO14443)
 
 

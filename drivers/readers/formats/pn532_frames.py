@@ -16,8 +16,6 @@ NACK: Final = bytes.fromhex("00 00 FF FF 00 00")
 ERROR: Final = bytes.fromhex("00 00 FF 01 FF 7F 81 00")
 MAX_PAYLOAD: Final = 265  # TFI and PD; what promises more is garbage
 
-_ACK_CODE: Final = b"\x00\xff"
-_NACK_CODE: Final = b"\xff\x00"
 _EXTENDED: Final = b"\xff\xff"
 _ERROR_PAYLOAD: Final = b"\x7f"
 _NORMAL_MAX: Final = 255

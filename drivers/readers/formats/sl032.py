@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.errors import FrameError
 from drivers.readers.base import Technology
-from drivers.readers.formats.dialogue import Dialogue, Module, UnreadableCardError
+from drivers.readers.formats.dialogue import Dialogue, Module
 from drivers.readers.formats.framing import CardReport, Cut
+from drivers.readers.uids import UID_LENGTHS, UnreadableCardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,6 @@ COLLISION: Final = 0x0A
 
 _MIN_LEN: Final = 3  # Cmd, Status, CK
 _MAX_LEN: Final = 40  # Above all answers; a longer one is garbage
-_UID_LENGTHS: Final = (4, 7, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,6 @@ def build_request(command: int, data: bytes = b"") -> bytes:
     return body + bytes([reduce(xor, body)])
 
 
-def build_answer(command: int, status: int, data: bytes = b"") -> bytes:
-    """Build the frame that a module would send."""
-    body = MODULE + bytes([len(data) + _MIN_LEN, command, status]) + data
-    return body + bytes([reduce(xor, body)])
-
-
 def cut_answer(data: bytes) -> Cut[Answer] | None:
     """Cut the first frame of the module off, or the garbage before it.
 
@@ -132,6 +126,6 @@ def parse_card(answer: Answer) -> CardReport | None:
     if answer.status != OK:
         raise FrameError(f"expected status 00, 01 or 0A, got {answer.status:02X}")
     uid = answer.data[:-1]  # The type of card comes last
-    if len(uid) not in _UID_LENGTHS:
+    if len(uid) not in UID_LENGTHS:
         raise UnreadableCardError(f"expected 4, 7 or 10 bytes of uid, got {len(uid)}")
     return CardReport(uid, Technology.ISO14443)

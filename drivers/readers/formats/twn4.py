@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.errors import FrameError, TransientDeviceError
 from drivers.readers.base import Technology
-from drivers.readers.formats.dialogue import Dialogue, Module, UnreadableCardError
+from drivers.readers.formats.dialogue import Dialogue, Module
 from drivers.readers.formats.framing import CardReport, Cut
+from drivers.readers.uids import UnreadableCardError, byte_0_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,6 @@ _TECHNOLOGIES: Final = {
 ERR_NONE: Final = 0x00
 MAX_PAYLOAD: Final = 260  # The answer to GET_VERSION with 255 characters fits
 _TAG_HEADER: Final = 4  # Found, tag type, bit count, byte count
-_ISO15693_FIRST: Final = 0xE0
 _CRC_BYTES: Final = 2
 _REFLECTED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -173,9 +173,7 @@ def parse_card(result: bytes) -> CardReport | None:
     technology = _TECHNOLOGIES.get(kind)
     if technology is None:
         return None
-    if technology is Technology.ISO15693 and uid[0] != _ISO15693_FIRST == uid[-1]:
-        uid = uid[::-1]  # As it is sent over the air
-    return CardReport(uid, technology)
+    return CardReport(byte_0_first(uid, technology), technology)
 
 
 def _cut_line(data: bytes, mode: Mode) -> Cut[bytes] | None:

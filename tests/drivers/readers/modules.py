@@ -97,6 +97,12 @@ def xor_of(data: bytes) -> int:
     return result
 
 
+def build_sl032_answer(command: int, status: int, data: bytes = b"") -> bytes:
+    """Build a frame as a StrongLink module does."""
+    body = bytes([0xBD, len(data) + 3, command, status]) + data
+    return body + bytes([xor_of(body)])
+
+
 class Sl032Emulator(Emulator):
     """A StrongLink module; `status` is what it answers when it finds no card."""
 
@@ -129,8 +135,7 @@ class Sl032Emulator(Emulator):
                 result = b"\x00"
             case _:
                 result = b"\xf1"
-        body = b"\xbd" + bytes([len(result) + 2]) + question[:1] + result
-        yield body + bytes([xor_of(body)])
+        yield build_sl032_answer(question[0], result[0], result[1:])
 
 
 def crc_of(data: bytes) -> bytes:

@@ -31,8 +31,6 @@ from drivers.readers.base import (
 )
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from drivers.readers.pcsc_card import (
-    UnreadableCardError,
-    byte_0_first,
     read_uid,
     technology_of,
 )
@@ -42,6 +40,7 @@ from drivers.readers.pcsc_session import MAX_STUCK, QUEUE_SIZE, Session
 from drivers.readers.pcsc_slot import Slot
 from drivers.readers.pcsc_states import CHANGED, Edge, edges, settled
 from drivers.readers.pcsc_watcher import PNP
+from drivers.readers.uids import UnreadableCardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -305,20 +304,6 @@ def test_no_message_shows_the_answer(answer: bytes) -> None:
 def test_technology_of_an_atr(atr: str, technology: Technology) -> None:
     """Only a storage card's ATR names another standard than ISO/IEC 14443."""
     assert technology_of(bytes.fromhex(atr)) is technology
-
-
-@pytest.mark.parametrize(
-    ("uid", "technology", "expected"),
-    [
-        ("78563412010004E0", Technology.ISO15693, "E004000112345678"),
-        ("E004000112345678", Technology.ISO15693, "E004000112345678"),
-        ("E0040001123456E0", Technology.ISO15693, "E0040001123456E0"),
-        ("040102E0", Technology.ISO14443, "040102E0"),
-    ],
-)
-def test_byte_order(uid: str, technology: Technology, expected: str) -> None:
-    """A 15693 uid is turned only if it ends as it should start."""
-    assert byte_0_first(bytes.fromhex(uid), technology) == bytes.fromhex(expected)
 
 
 # The seam: pyscard replaced

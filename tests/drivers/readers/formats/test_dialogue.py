@@ -9,11 +9,11 @@ import pytest
 
 from drivers.errors import DeviceGoneError, TransientDeviceError
 from drivers.readers.base import Technology
-from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.formats.framing import CardReport
 from drivers.readers.formats.pn532 import Pn532
 from drivers.readers.formats.sl032 import Sl032
 from drivers.readers.formats.twn4 import Mode, Twn4
+from drivers.readers.uids import UnreadableCardError
 from tests.drivers.readers.modules import (
     Emulator,
     Sl032Emulator,

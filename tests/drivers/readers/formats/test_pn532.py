@@ -7,9 +7,9 @@ import pytest
 from drivers.errors import FrameError
 from drivers.readers.base import Technology
 from drivers.readers.formats import pn532, pn532_frames
-from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.formats.framing import CardReport, Deframer
 from drivers.readers.formats.pn532 import Pn532
+from drivers.readers.uids import UnreadableCardError
 from tests.drivers.readers.formats.wires import feed
 from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now

@@ -7,11 +7,11 @@ import pytest
 from drivers.errors import FrameError
 from drivers.readers.base import Technology
 from drivers.readers.formats import sl032
-from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.formats.framing import CardReport, Deframer
 from drivers.readers.formats.sl032 import Sl032
+from drivers.readers.uids import UnreadableCardError
 from tests.drivers.readers.formats.wires import feed
-from tests.drivers.readers.modules import Sl032Emulator
+from tests.drivers.readers.modules import Sl032Emulator, build_sl032_answer
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual
 
@@ -51,7 +51,7 @@ def test_an_old_sl032_need_not_know_its_firmware() -> None:
     class Old(Sl032Emulator):
         def hear(self, data: bytes):  # type: ignore[no-untyped-def] # noqa: ANN202
             del data
-            yield sl032.build_answer(sl032.GET_FIRMWARE, 0xF0)
+            yield build_sl032_answer(sl032.GET_FIRMWARE, 0xF0)
 
     async def main() -> None:
         assert await Sl032(FakeLine(Old()), now).start() == "StrongLink module"
@@ -61,8 +61,8 @@ def test_an_old_sl032_need_not_know_its_firmware() -> None:
 
 def test_a_damaged_answer_is_not_searched_for_another() -> None:
     """A number that looks like an answer is none, even if the XOR fits."""
-    inside = sl032.build_answer(0x01, 0x00, bytes.fromhex("1122334401"))
-    damaged = bytearray(sl032.build_answer(0x01, 0x00, inside))
+    inside = build_sl032_answer(0x01, 0x00, bytes.fromhex("1122334401"))
+    damaged = bytearray(build_sl032_answer(0x01, 0x00, inside))
     assert feed(Deframer(sl032.cut_answer), [bytes(damaged)]) != []
     damaged[-1] ^= 0x01
     assert feed(Deframer(sl032.cut_answer), [bytes(damaged)]) == []
@@ -72,7 +72,7 @@ def test_an_answer_to_another_question_is_passed_over() -> None:
     """What a module says unasked is not the answer that is awaited."""
 
     def after_another(answer: bytes) -> bytes:
-        return sl032.build_answer(sl032.GET_FIRMWARE, 0x00, UID[:4] + b"\x01") + answer
+        return build_sl032_answer(sl032.GET_FIRMWARE, 0x00, UID[:4] + b"\x01") + answer
 
     async def main() -> None:
         device = Sl032Emulator()

@@ -7,9 +7,9 @@ import pytest
 from drivers.errors import FrameError, TransientDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats import twn4
-from drivers.readers.formats.dialogue import UnreadableCardError
 from drivers.readers.formats.framing import CardReport
 from drivers.readers.formats.twn4 import Mode, Twn4
+from drivers.readers.uids import UnreadableCardError
 from tests.drivers.readers.modules import Twn4Emulator
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual

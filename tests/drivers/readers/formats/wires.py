@@ -22,6 +22,7 @@ from drivers.readers.formats import (
 )
 from drivers.readers.formats.framing import CardReport, Deframer
 from drivers.readers.formats.pn532_frames import Signal
+from tests.drivers.readers.modules import build_sl032_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -136,7 +137,7 @@ WIRES = [
         "sl032",
         lambda: Deframer(sl032.cut_answer),
         answers,
-        lambda one: sl032.build_answer(one.command, one.status, one.data),
+        lambda one: build_sl032_answer(one.command, one.status, one.data),
         card_of_answer,
         sl032.MODULE,
     ),

@@ -13,7 +13,7 @@ from drivers.indicators import acs
 from drivers.indicators.acs import AcsIndicator, AcsIndicatorConfig
 from drivers.indicators.acs_commands import Model
 from drivers.indicators.acs_link import Way
-from drivers.indicators.acs_options import find_refusal
+from drivers.indicators.acs_permission import find_refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

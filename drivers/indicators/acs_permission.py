@@ -12,6 +12,9 @@ LIBCCID: Final = "ifd-ccid.bundle"
 #: Takes escapes whatever its options are.
 LIBACSCCID: Final = "ifd-acsccid.bundle"
 ESCAPE_ALLOWED: Final = 0x01
+WITHOUT_ESCAPES: Final = (
+    'or set way = "apdu": then only a card that lies there lets us show'
+)
 
 
 def find_refusal(bundles: Path = BUNDLES) -> str:
@@ -33,6 +36,5 @@ def find_refusal(bundles: Path = BUNDLES) -> str:
     wanted = options | ESCAPE_ALLOWED
     return (
         f"not allowed: set ifdDriverOptions to 0x{wanted:04X} in {path.resolve()} "
-        'and restart pcscd; or set way = "apdu": then only a card that lies there '
-        "lets us show"
+        f"and restart pcscd; {WITHOUT_ESCAPES}"
     )

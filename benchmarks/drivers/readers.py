@@ -126,9 +126,14 @@ def _on_tcp() -> Iterator[Subject]:
         )
 
 
+def speed_of(kind: Format) -> int:
+    """Tell the speed of the line that such a module mostly has; 0 for USB."""
+    return 0 if kind in (Format.TWN4, Format.TWN4_ASCII) else BAUDRATES[kind]
+
+
 @contextmanager
 def _polled(kind: Format, emulator: Any) -> Iterator[Subject]:  # noqa: ANN401 - any of them
-    with PtyPeer(emulator, BAUDRATES[kind]) as peer:
+    with PtyPeer(emulator, speed_of(kind)) as peer:
 
         def lay(number: int) -> None:
             peer.stamp.expect(_uid(number))

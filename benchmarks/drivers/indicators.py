@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.drivers import lamps
 from benchmarks.drivers.peers import PtyPeer
-from benchmarks.drivers.readers import speed_of
 from benchmarks.drivers.subject import Subject
-from drivers.readers.serial_config import Format
+from drivers.readers.serial_config import BAUDRATES, Format
 from tests.drivers.readers.modules import Twn4Emulator
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def subjects(directory: Path) -> list[AbstractContextManager[Subject]]:
 @contextmanager
 def _on_module() -> Iterator[Subject]:
     kind = Format.TWN4
-    with PtyPeer(Twn4Emulator(), speed_of(kind)) as peer:
+    with PtyPeer(Twn4Emulator(), BAUDRATES[kind]) as peer:
         yield Subject(
             what="indicator module",
             opener=lamps.show_on_module,

@@ -126,14 +126,9 @@ def _on_tcp() -> Iterator[Subject]:
         )
 
 
-def speed_of(kind: Format) -> int:
-    """Tell the speed of the line that such a module mostly has; 0 for USB."""
-    return 0 if kind in (Format.TWN4, Format.TWN4_ASCII) else BAUDRATES[kind]
-
-
 @contextmanager
 def _polled(kind: Format, emulator: Any) -> Iterator[Subject]:  # noqa: ANN401 - any of them
-    with PtyPeer(emulator, speed_of(kind)) as peer:
+    with PtyPeer(emulator, BAUDRATES[kind]) as peer:
 
         def lay(number: int) -> None:
             peer.stamp.expect(_uid(number))
@@ -145,7 +140,7 @@ def _polled(kind: Format, emulator: Any) -> Iterator[Subject]:  # noqa: ANN401 -
             options={"port": peer.path, "format": kind.value},
             busy=_LOOK_OFTEN,
             ready=_UP,
-            idles="asks 5 times a second, for each kind of card",
+            idles="asks 4 times a second, for each kind of card",
             sample=after(peer.stamp, lay, _ARRIVED),
             samples=_LOOKS,
             path="answer to event",

@@ -62,7 +62,7 @@ class SerialReaderConfig:
     baudrate: Annotated[int, Meta(ge=0, description="bits per second")] = 0
     pattern: str = lines_of_text.HEX_LINE
     crc: bool = True
-    poll_every: timedelta = timedelta(milliseconds=200)
+    poll_every: timedelta = timedelta(milliseconds=250)
     held_for: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:

@@ -15,12 +15,10 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final
 
 from tests.e2e.waiting import until
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.guest.plugged import Plugged
 
 LABEL: Final = "cp2112_gpio"
 LINES: Final = 8
@@ -97,7 +95,7 @@ class Board:
                 self.history.append((line, bool(levels >> line & 1)))
 
 
-class Cp2112:
+class Cp2112(Plugged):
     """Plugged in from the start until unplug(); a context manager."""
 
     def __init__(self, board: Board | None = None) -> None:
@@ -133,17 +131,6 @@ class Cp2112:
         except BaseException:
             self.unplug()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.unplug()
 
     def is_high(self, line: int) -> bool:
         """Whether a line is high."""

@@ -6,13 +6,14 @@ import os
 import struct
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from evdev import UInput, ecodes
 
+from tests.guest.plugged import Plugged
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 #: Vendor and product of a common wedge reader.
 SYC: Final = (0xFFFF, 0x0035)
@@ -38,7 +39,7 @@ _OTHERS: Final = {
 _SHIFTED: Final = ":"
 
 
-class Keyboard:
+class Keyboard(Plugged):
     """Plugged in from the start until unplug(); a context manager."""
 
     def __init__(
@@ -59,17 +60,6 @@ class Keyboard:
         self.node = Path(os.fsdecode(self._device.device.path))
         # Opened by evdev to look at it, and in the way of whoever counts files.
         self._device.device.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.unplug()
 
     def type(self, text: str, *, keypad: bool = False, pause_s: float = 0) -> None:
         """Type; capitals and colons with Shift, a newline is Enter."""

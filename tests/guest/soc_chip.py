@@ -7,10 +7,9 @@ for them, and resistors; and a line that nobody drives falls to its resistor.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.guest.plugged import Plugged
 
 LABEL: Final = "pinctrl-guest"
 #: Few, because kernels before 6.2 count lines up to 1024, and never reuse the numbers
@@ -20,7 +19,7 @@ _CONFIGURATION: Final = Path("/sys/kernel/config/gpio-sim")
 _DEVICES: Final = Path("/sys/devices/platform")
 
 
-class SocChip:
+class SocChip(Plugged):
     """There from the start until unplug(); a context manager. Its inputs are high.
 
     Its lines are called GPIO0 and so on.
@@ -46,17 +45,6 @@ class SocChip:
         self._lines = _DEVICES / device / name
         for line in range(lines):
             self.drive(line, high=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.unplug()
 
     def is_high(self, line: int) -> bool:
         """Whether a line is high."""

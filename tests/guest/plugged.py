@@ -1,0 +1,28 @@
+"""Devices of the guest that come with a context, and go with it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Plugged(ABC):
+    """There from the start until unplug(); a context manager."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.unplug()
+
+    @abstractmethod
+    def unplug(self) -> None:
+        """Take it away; harmless when it is."""

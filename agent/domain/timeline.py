@@ -42,12 +42,17 @@ def correct(session: Session, bases: Mapping[str, datetime]) -> Session:
     moments = {
         name: _correct(moment, bases) for name, moment in _moments(session).items()
     }
-    walls = [moment.wall for moment in moments.values()]
-    updated_at = moments["updated_at"]
-    latest = updated_at.wall if _has_date(updated_at, bases) else max(walls)
-    dated = {name: min(moment.wall, latest) for name, moment in moments.items()}
-    dated |= {"started_at": min(walls), "updated_at": latest}
-    found = {name: replace(moments[name], wall=wall) for name, wall in dated.items()}
+    last = moments["updated_at"]
+    if _has_date(last, bases):
+        walls = {name: min(one.wall, last.wall) for name, one in moments.items()}
+    else:
+        lag = max(moment.wall for moment in moments.values()) - last.wall
+        walls = {
+            name: one.wall + lag * _is_of_boot(last.boot_id, one)
+            for name, one in moments.items()
+        }
+    walls["started_at"] = min(walls.values())
+    found = {name: replace(moments[name], wall=wall) for name, wall in walls.items()}
     return replace(session, **found)
 
 
@@ -58,6 +63,11 @@ def settle(session: Session) -> Session:
         for name, moment in _moments(session).items()
     }
     return replace(session, **moments)
+
+
+def _is_of_boot(boot: str, moment: Instant) -> bool:
+    """Whether it shares what this boot did not know of the time."""
+    return moment.boot_id == boot and not moment.synchronized
 
 
 def _has_date(moment: Instant, bases: Mapping[str, datetime]) -> bool:

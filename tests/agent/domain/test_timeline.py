@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -182,6 +182,7 @@ events = st.lists(
 
 
 @given(st.booleans(), st.integers(-(10**8), 10**8), events)
+@example(False, -1, [("learn", 1, 0), ("reboot", 1, -9)])
 def test_sessions_are_dated_right_whatever_their_boots_knew(
     known: bool,  # noqa: FBT001 - given by hypothesis
     lag_s: int,

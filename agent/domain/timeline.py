@@ -6,18 +6,21 @@ learned when the clock is synchronized, and dates everything that happened befor
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from agent.domain.instant import Instant
     from agent.domain.sessions import Session
 
-_MOMENTS = ("started_at", "meter_at", "stop_at", "ended_at", "updated_at")
+#: What backends are told, as it happened.
+_IN_ORDER = ("started_at", "ended_at", "updated_at")
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+_MOMENTS = (*_IN_ORDER, "stop_at", "meter_at")
 
 
 def base_of(now: Instant) -> datetime:
@@ -34,26 +37,26 @@ def waits_for_time(session: Session, bases: Mapping[str, datetime], boot: str) -
 
 
 def correct(session: Session, bases: Mapping[str, datetime]) -> Session:
-    """Date a session anew; it never begins after what followed.
+    """Date a session anew, by all that is known; the order of what happened is kept.
 
     A boot that never knew the time may have been ahead of it, or behind: its moments
-    lie between those with a date.
+    make way for those with a date.
     """
     moments = {
         name: _correct(moment, bases) for name, moment in _moments(session).items()
     }
-    last = moments["updated_at"]
-    if _has_date(last, bases):
-        walls = {name: min(one.wall, last.wall) for name, one in moments.items()}
-    else:
-        lag = max(moment.wall for moment in moments.values()) - last.wall
-        walls = {
-            name: one.wall + lag * _is_of_boot(last.boot_id, one)
-            for name, one in moments.items()
-        }
-    walls["started_at"] = min(walls.values())
-    found = {name: replace(moments[name], wall=wall) for name, wall in walls.items()}
-    return replace(session, **found)
+    in_order = [name for name in _IN_ORDER if name in moments]
+    latest = _END_OF_TIME
+    for name in reversed(in_order):
+        if _has_date(moments[name], bases):
+            latest = min(latest, moments[name].wall)
+        else:
+            moments[name] = _move(moments[name], min(latest, moments[name].wall))
+    earliest = moments["started_at"].wall
+    for name in in_order:
+        earliest = max(earliest, moments[name].wall)
+        moments[name] = _move(moments[name], earliest)
+    return replace(session, **moments)
 
 
 def settle(session: Session) -> Session:
@@ -65,11 +68,6 @@ def settle(session: Session) -> Session:
     return replace(session, **moments)
 
 
-def _is_of_boot(boot: str, moment: Instant) -> bool:
-    """Whether it shares what this boot did not know of the time."""
-    return moment.boot_id == boot and not moment.synchronized
-
-
 def _has_date(moment: Instant, bases: Mapping[str, datetime]) -> bool:
     return moment.synchronized or moment.boot_id in bases
 
@@ -78,7 +76,11 @@ def _correct(moment: Instant, bases: Mapping[str, datetime]) -> Instant:
     base = bases.get(moment.boot_id)
     if moment.synchronized or base is None:
         return moment
-    return replace(moment, wall=base + moment.monotonic)
+    return _move(moment, base + moment.monotonic)
+
+
+def _move(moment: Instant, wall: datetime) -> Instant:
+    return replace(moment, wall=wall)
 
 
 def _moments(session: Session) -> dict[str, Instant]:

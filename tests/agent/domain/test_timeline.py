@@ -126,6 +126,22 @@ def test_79_last_update_is_later_where_only_what_was_before_has_a_date() -> None
     assert dated.ended_at.wall == dated.updated_at.wall == TRUE_START + HOUR
 
 
+def test_79_no_reading_moves_dates_while_nobody_knows_the_time() -> None:
+    """What was told of the start stays, also after a reading that was no news."""
+    session = replace(_ended(), ended_at=None, meter_at=_at(wall=HOUR))
+    assert correct(session, {}) == session
+
+
+def test_79_date_of_the_start_is_kept_where_a_later_boot_never_knew_the_time() -> None:
+    """An end that would lie before it is moved, not the start."""
+    later = _at(boot="boot-2", wall=-5 * HOUR)
+    ended = replace(_ended(), ended_at=later, updated_at=later)
+    dated = correct(ended, {"boot-1": TRUE_START})
+    assert dated.ended_at is not None
+    assert dated.started_at.wall == TRUE_START + HOUR
+    assert dated.ended_at.wall == dated.updated_at.wall == dated.started_at.wall
+
+
 def _at(boot: str = "boot-1", wall: timedelta = timedelta()) -> Instant:
     return Instant(
         wall=TRUE_START + wall, monotonic=HOUR, boot_id=boot, synchronized=False
@@ -203,6 +219,10 @@ def test_sessions_are_dated_right_whatever_their_boots_knew(
     dated = correct(session, clock.bases)
     assert dated.ended_at is not None
     assert dated.started_at.wall <= dated.ended_at.wall == dated.updated_at.wall
+    if not clock.bases and not known:
+        assert dated == session
+    if "boot-1" in clock.bases:
+        assert dated.started_at.wall == started
     if len(clock.bases) == clock.boots:
         assert dated.started_at.wall == started
         assert dated.ended_at.wall == clock.truth

@@ -19,7 +19,7 @@ from agent.store.journal import FILE as JOURNAL_FILE
 from agent.store.keys import load_key
 from agent.store.whitelist import LINK
 from drivers.errors import DriverError
-from drivers.findings import Finding
+from drivers.findings import Finding, user_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -98,7 +98,12 @@ def _look_at_state(state_dir: Path) -> Iterator[Finding]:
         yield Finding(what, "is not there; the service makes it at its first start")
         return
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding(what, "cannot be written; run this as the agent's user, or root")
+        owner = user_name(state_dir.stat().st_uid)
+        yield Finding(
+            what,
+            f"belongs to {owner}, and {user_name()} cannot write it; the agent's user "
+            "has to own it (and for a look with its rights, run this with sudo)",
+        )
         return
     free_mib = shutil.disk_usage(state_dir).free // _MIB
     if free_mib < _ROOM_MIB:

@@ -11,6 +11,7 @@ import click
 from agent.cli.client import UnreachableError, ask
 from agent.cli.options import config_option, json_option, load
 from agent.cli.output import count, print_json, quiet_log, tell_asking
+from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 def doctor(config_path: Path, *, as_json: bool) -> None:
     """Look at everything the station needs; exit 1 if something is wrong.
 
-    Run it as the agent's user or as root. It disturbs no device that is in use.
+    Run it as root, and it looks with the rights of the service's user, so that it finds
+    what that user may not open. It disturbs no device that is in use.
     """
     config = load(config_path)
     with quiet_log():
@@ -53,10 +55,26 @@ async def _collect(config: Config, *, as_json: bool) -> list[Finding]:
         if not as_json:
             _print(finding)
 
+    for finding in _look_as_the_service(config.path):
+        note(finding)
     async for finding in examine(config, _ignore if as_json else tell_asking):
         note(finding)
     for finding in _look_at_daemon(config):
         note(finding)
+    return findings
+
+
+def _look_as_the_service(path: Path) -> list[Finding]:
+    """Go on as its user from here; say what of the configuration it may not read."""
+    from agent.cli.service_user import become_service_user  # noqa: PLC0415 - as below
+    from drivers.findings import Finding  # noqa: PLC0415 - start-up time
+
+    findings = become_service_user()
+    if findings:
+        try:
+            load(path)
+        except ConfigError as err:
+            findings.append(Finding("configuration, read by that user", str(err)))
     return findings
 
 

@@ -11,10 +11,22 @@ from typing import Protocol
 from agent.domain.instant import Instant
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TIMEX_BYTES = 512  # More than struct timex; all zero means "only tell me"
-_TIME_ERROR = 5
+#: How wrong the kernel takes its clock to be when nobody has told it the time.
+_LOST_US = 16_000_000
 # A Pi without a clock battery wakes up in the past until somebody tells it the time.
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of struct timex, and room for the rest; zero: "only tell me"."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("rest", ctypes.c_char * 512),
+    )
 
 
 class Clock(Protocol):
@@ -49,9 +61,15 @@ class SystemClock:
         )
 
     def _kernel_is_synchronized(self) -> bool:
-        """Ask the kernel, whom every time daemon tells (adjtimex(2))."""
-        state = int(self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))
-        return 0 <= state < _TIME_ERROR  # It is -1 when we may not even ask.
+        """Ask the kernel, whom every time daemon tells, as timedatectl(1) does.
+
+        Its state is not asked: chrony without `rtcsync` leaves that at TIME_ERROR, so
+        that the kernel does not set the hardware's clock.
+        """
+        told = _Timex()
+        # It is -1 when we may not even ask.
+        answered = self._libc.adjtimex(ctypes.pointer(told)) >= 0
+        return bool(answered and told.maxerror < _LOST_US)
 
 
 def _monotonic() -> timedelta:

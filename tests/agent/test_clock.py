@@ -5,24 +5,29 @@ from __future__ import annotations
 import ctypes
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from agent import clock as clock_module
 from agent.clock import SystemClock
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-NO_ANSWER = 5  # TIME_ERROR of adjtimex(2)
+TIME_OK, TIME_ERROR = 0, 5  # adjtimex(2)
+NEVER_TOLD_US = 16_000_000  # maxerror of a kernel that nobody told the time
 
 
 class Libc:
     """A C library whose kernel says this of its clock."""
 
-    def __init__(self, state: int) -> None:
-        self.adjtimex: Callable[[object], int] = lambda _: state
+    def __init__(self, state: int, error_us: int) -> None:
+        self._state = state
+        self._error_us = error_us
+
+    def adjtimex(self, timex: Any) -> int:  # noqa: ANN401 - a pointer of ctypes
+        """Tell; nothing is set."""
+        assert timex.contents.modes == 0
+        timex.contents.maxerror = self._error_us
+        return self._state
 
 
 class Past(datetime):
@@ -54,23 +59,30 @@ def test_monotonic_time_does_not_run_backwards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"),
-    [(0, True), (1, True), (4, True), (NO_ANSWER, False), (-1, False)],
+    ("state", "error_us", "expected"),
+    [
+        (TIME_OK, 500, True),
+        (4, NEVER_TOLD_US - 1, True),
+        (TIME_ERROR, 500, True),  # As chrony without rtcsync leaves it
+        (TIME_ERROR, NEVER_TOLD_US, False),
+        (-1, 0, False),
+    ],
 )
 def test_the_kernel_says_whether_the_clock_is_right(
     monkeypatch: pytest.MonkeyPatch,
     state: int,
+    error_us: int,
     expected: bool,  # noqa: FBT001 - a table's column
 ) -> None:
-    """TIME_ERROR, or no answer at all: nobody knows that the clock is right."""
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(state))
+    """As wrong as can be, or no answer at all: nobody knows that the clock is right."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(state, error_us))
 
     assert SystemClock().now().synchronized is expected
 
 
 def test_a_clock_in_the_past_is_never_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the kernel says: this software is younger."""
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(0))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(TIME_OK, 0))
     monkeypatch.setattr(clock_module, "datetime", Past)
 
     assert not SystemClock().now().synchronized
@@ -80,7 +92,7 @@ def test_an_unsynchronized_clock_does_not_fall_behind_what_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It goes on from the last known time, however old the kernel's is."""
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(NO_ANSWER))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(TIME_ERROR, NEVER_TOLD_US))
     monkeypatch.setattr(clock_module, "datetime", Past)
     clock = SystemClock()
     assert clock.now().wall >= datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,9 +109,17 @@ def test_an_unsynchronized_clock_does_not_fall_behind_what_is_known(
 
 def test_a_synchronized_clock_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when it says that it is earlier than was thought."""
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(0))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc(TIME_OK, 0))
     clock = SystemClock()
 
     clock.never_before(datetime(2100, 1, 1, tzinfo=UTC))
 
     assert clock.now().wall < datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def test_the_kernel_that_is_here_is_understood() -> None:
+    """What it says of its error is a number of microseconds, at most what it may be."""
+    told = clock_module._Timex()
+    assert ctypes.CDLL(None).adjtimex(ctypes.pointer(told)) >= 0
+    assert 0 <= told.maxerror <= NEVER_TOLD_US
+    assert SystemClock().now().synchronized is (told.maxerror < NEVER_TOLD_US)

@@ -135,6 +135,22 @@ def lines_taken(
     return [f"GPIO line {line.line} of {chip}" for line in lines.values()]
 
 
+def check_release(chip: str) -> Iterable[Finding]:
+    """Look whether outputs go off when the agent dies; after check_lines()."""
+    try:
+        from drivers import gpiod_chips  # noqa: PLC0415 - as in open_lines
+
+        keeps = gpiod_chips.keeps_outputs(chip)
+    except (ImportError, DriverError):
+        return  # As check_lines() has said
+    if keeps:
+        yield Finding(
+            f"outputs of {chip}",
+            "stay on when the agent dies: write dtparam=strict_gpiod into "
+            "/boot/firmware/config.txt and reboot (docs/charger-gpio.md)",
+        )
+
+
 def check_lines(
     chip: str, lines: Mapping[str, OutputLine | InputLine]
 ) -> Iterable[Finding]:

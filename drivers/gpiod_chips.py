@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEVICES: Final = "/dev"
+#: What the kernels of Raspberry Pi OS say of the pins of their header: Y or N.
+_PERSISTENCE: Final = tuple(
+    Path(f"/sys/module/{module}/parameters/persist_gpio_outputs")
+    for module in ("pinctrl_bcm2835", "pinctrl_rp1")
+)
+_PI_LABELS: Final = ("pinctrl-bcm", "pinctrl-rp1")
 _GONE: Final = (errno.ENODEV, errno.ENXIO, errno.EIO, errno.EBADF)
 _NO_CHIP: Final = (errno.ENOTTY, errno.EINVAL, errno.EISDIR)
 
@@ -82,6 +88,16 @@ def offset_of(found: gpiod.Chip, chip: str, line: str | int) -> int:
     ) from reason
 
 
+def keeps_outputs(wanted: str) -> bool:
+    """Whether the kernel leaves a chip's outputs as they are when nobody has them."""
+    with find_chip(wanted) as found:
+        try:
+            label = found.get_info().label
+        except OSError as err:
+            raise to_driver_error(wanted, err) from err
+    return label.startswith(_PI_LABELS) and any(map(_says_yes, _PERSISTENCE))
+
+
 def to_driver_error(chip: str, err: OSError | ValueError) -> DriverError:
     """Name a failure by the retry policy that fits it."""
     code = err.errno if isinstance(err, OSError) else errno.EINVAL
@@ -123,3 +139,10 @@ def _open_chip(path: str) -> gpiod.Chip:
         if err.errno in _NO_CHIP:
             raise UnsupportedDeviceError(f"{path} is no GPIO chip") from err
         raise to_driver_error(path, err) from err
+
+
+def _says_yes(parameter: Path) -> bool:
+    try:
+        return parameter.read_text(encoding="ascii").strip() == "Y"
+    except (OSError, ValueError):
+        return False  # Of a kernel that has no such choice

@@ -14,7 +14,7 @@ from drivers.chargers.gpio_config import GpioChargerConfig
 from drivers.chargers.gpio_register import PulseRegister
 from drivers.chargers.gpio_socket import Socket
 from drivers.errors import DeviceGoneError
-from drivers.gpio import check_lines, open_lines
+from drivers.gpio import check_lines, check_release, open_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -73,8 +73,9 @@ class GpioCharger(Charger):
         return await self._found().disable()
 
     def check(self) -> Iterable[Finding]:
-        """Look whether the chip and its lines are there; nothing is switched."""
-        return check_lines(self._config.chip, self._config.lines())
+        """Look for the chip and its lines; nothing is switched."""
+        yield from check_lines(self._config.chip, self._config.lines())
+        yield from check_release(self._config.chip)
 
     def _found(self) -> Socket:
         if self._socket is None:

@@ -28,6 +28,7 @@ from drivers.gpio import (
     Pull,
     PulseLine,
     check_lines,
+    check_release,
     open_lines,
 )
 from tests.drivers.gpio_stubs import StubChip, stub_chips
@@ -249,3 +250,41 @@ def test_looking_takes_nothing(chips: dict[str, StubChip]) -> None:
     (relay,) = check_lines("pinctrl", RELAY)
     assert relay.problem == "is used by leds"
     assert not any(chip.requested or chip.is_open for chip in chips.values())
+
+
+@pytest.mark.parametrize(
+    ("label", "told", "is_warned"),
+    [
+        ("pinctrl-bcm2711", "Y", True),
+        ("pinctrl-rp1", "Y", True),
+        ("pinctrl-bcm2711", "N", False),
+        ("pinctrl-bcm2711", None, False),
+        ("cp2112_gpio", "Y", False),
+    ],
+)
+def test_outputs_that_outlive_the_agent_are_named(
+    chips: dict[str, StubChip],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    label: str,
+    told: str | None,
+    *,
+    is_warned: bool,
+) -> None:
+    """Kernels of Raspberry Pi OS keep those of the header, and say so."""
+    chips["pinctrl"].label = label
+    if told is not None:
+        (tmp_path / "persists").write_text(f"{told}\n")
+    files = (tmp_path / "other-model", tmp_path / "persists")
+    monkeypatch.setattr(gpiod_chips, "_PERSISTENCE", files)
+    findings = list(check_release(label))
+    assert ["strict_gpiod" in one.problem for one in findings] == [True] * is_warned
+    assert not chips["pinctrl"].is_open
+
+
+def test_outputs_of_a_chip_that_is_away_are_nobodys_concern(
+    chips: dict[str, StubChip],
+) -> None:
+    """That it is away is said once, of its lines."""
+    chips["pinctrl"].is_gone = True
+    assert list(check_release("pinctrl")) == []

@@ -59,7 +59,8 @@ class Assembly:
         self.health = health
         self.reserve = Reserve(config.station.state_dir)
         self._open_stores(stack)
-        self._build(stack)
+        self._build_upstreams(stack)
+        self._build_runner()
         self._build_hardware()
 
     async def find_stuck(self) -> list[str]:
@@ -113,9 +114,8 @@ class Assembly:
                 raise
         return store()
 
-    def _build(self, stack: AsyncExitStack) -> None:
+    def _build_upstreams(self, stack: AsyncExitStack) -> None:
         config, health = self.config, self.health
-        self.events = EventLog(self.keys.fingerprint)
         self.timekeeper = Timekeeper(
             self.clock,
             self.journal,
@@ -146,6 +146,10 @@ class Assembly:
             clock=self.clock,
             health=health,
         )
+
+    def _build_runner(self) -> None:
+        config, health = self.config, self.health
+        self.events = EventLog(self.keys.fingerprint)
         self.keeper = WhitelistKeeper(
             self.whitelist,
             health,

@@ -12,6 +12,7 @@ from agent.cli.options import config_option, json_option, load
 from agent.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,13 +45,8 @@ def _print_status(facts: dict[str, Any]) -> None:
     print_table(
         ("part", "state", "since", "detail"),
         [
-            (
-                item["part"],
-                "up" if item["ok"] else "DOWN",
-                item["since"],
-                item["detail"],
-            )
-            for item in facts["parts"]
+            (part["part"], _state_of(part), part["since"], part["detail"])
+            for part in facts["parts"]
         ],
         "nothing has reported yet",
     )
@@ -60,9 +56,7 @@ def _print_status(facts: dict[str, Any]) -> None:
         [
             (
                 evse["uid"],
-                evse["fault"] or evse["vehicle"]
-                if evse["reachable"]
-                else "unreachable",
+                _vehicle_at(evse),
                 evse["session_id"] or "-",
                 evse["started_at"] or "",
                 _kwh(evse["energy_wh"]),
@@ -73,6 +67,21 @@ def _print_status(facts: dict[str, Any]) -> None:
         "no EVSE",
     )
     click.echo()
+    for line in _backend_lines(facts):
+        click.echo(line)
+
+
+def _state_of(part: dict[str, Any]) -> str:
+    return "up" if part["ok"] else "DOWN"
+
+
+def _vehicle_at(evse: dict[str, Any]) -> str:
+    if not evse["reachable"]:
+        return "unreachable"
+    return str(evse["fault"] or evse["vehicle"])
+
+
+def _backend_lines(facts: dict[str, Any]) -> Iterator[str]:
     for upstream in facts["upstreams"]:
         details = [
             f"OCPI {upstream['version'] or 'version not known yet'}",
@@ -80,17 +89,15 @@ def _print_status(facts: dict[str, Any]) -> None:
             upstream["registration"],
         ]
         said = ", ".join(one for one in details if one)
-        click.echo(f"upstream {upstream['name']}: {said}")
+        yield f"upstream {upstream['name']}: {said}"
     for upstream in facts["whitelist"]:
-        click.echo(
+        yield (
             f"whitelist of {upstream['upstream']}: {upstream['tokens']} tokens, "
             f"synchronised {upstream['synchronized_at'] or 'never'}"
         )
     outbox = facts["outbox"]
     advice = "; see: rfid-agent outbox list" if outbox["refused"] else ""
-    click.echo(
-        f"outbox: {outbox['waiting']} waiting, {outbox['refused']} refused{advice}"
-    )
+    yield f"outbox: {outbox['waiting']} waiting, {outbox['refused']} refused{advice}"
 
 
 @click.command()

@@ -51,44 +51,20 @@ def _check_upstream(
             mistakes.add(place, key, f"needs {need}")
 
 
-def _needs_of(
-    config: Config, upstream: UpstreamConfig
-) -> Iterator[tuple[str, bool, str]]:
-    """Every key that needs another one, whether that is missing, and what it is."""
-    missing = missing_location_keys(config)
-    location = f"{', '.join(missing)} in [station]"
-    cdrs, is_v211 = upstream.cdrs, upstream.version == V211
-    if config.station.postal_code is None:
-        missing_for_v211 = [*missing, "postal_code"]
-    else:
-        missing_for_v211 = missing
+#: A key, whether what it needs is missing, and what that is.
+_Need = tuple[str, bool, str]
+
+
+def _needs_of(config: Config, upstream: UpstreamConfig) -> Iterator[_Need]:
+    """Every key that needs another one."""
     yield (
         "handshake",
         upstream.handshake and config.server.public_url is None,
         "public_url in [server], where the backend can reach us",
     )
-    yield (
-        "cdrs",
-        cdrs and config.price() is None,
-        "a price in [tariff]; a CDR without a price is never sent",
-    )
-    yield "cdrs", cdrs and bool(missing), location
-    yield (
-        "cdrs",
-        cdrs and any(evse.config.evse_id is None for evse in config.evses),
-        "evse_id in every [[evse]]",
-    )
-    yield "cdrs", cdrs and upstream.sessions is Scope.NONE, "sessions to be told, too"
-    yield (
-        "version",
-        is_v211 and bool(missing_for_v211),
-        f"{', '.join(missing_for_v211)} in [station]: 2.1.1 tells the whole Location",
-    )
-    yield (
-        "version",
-        is_v211 and not (upstream.handshake or names_party(upstream)),
-        "country_code and party_id: 2.1.1 does not tell whose a card is",
-    )
+    yield from _needs_of_cdrs(config, upstream)
+    if upstream.version == V211:
+        yield from _needs_of_v211(config, upstream)
     country, party = upstream.country_code, upstream.party_id
     yield "country_code", bool(country) and not party, "party_id"
     yield "party_id", bool(party) and not country, "country_code"
@@ -110,6 +86,37 @@ def _needs_of(
     )
     has_login = upstream.proxy_login is not None
     yield "proxy_login", has_login and upstream.proxy is None, "proxy"
+
+
+def _needs_of_cdrs(config: Config, upstream: UpstreamConfig) -> Iterator[_Need]:
+    if not upstream.cdrs:
+        return
+    missing = missing_location_keys(config)
+    has_no_id = any(evse.config.evse_id is None for evse in config.evses)
+    yield (
+        "cdrs",
+        config.price() is None,
+        "a price in [tariff]; a CDR without a price is never sent",
+    )
+    yield "cdrs", bool(missing), f"{', '.join(missing)} in [station]"
+    yield "cdrs", has_no_id, "evse_id in every [[evse]]"
+    yield "cdrs", upstream.sessions is Scope.NONE, "sessions to be told, too"
+
+
+def _needs_of_v211(config: Config, upstream: UpstreamConfig) -> Iterator[_Need]:
+    missing = missing_location_keys(config)
+    if config.station.postal_code is None:
+        missing = [*missing, "postal_code"]
+    yield (
+        "version",
+        bool(missing),
+        f"{', '.join(missing)} in [station]: 2.1.1 tells the whole Location",
+    )
+    yield (
+        "version",
+        not (upstream.handshake or names_party(upstream)),
+        "country_code and party_id: 2.1.1 does not tell whose a card is",
+    )
 
 
 def names_party(upstream: UpstreamConfig) -> bool:

@@ -13,7 +13,7 @@ from agent import registry
 from agent.clock import SystemClock
 from agent.connections import connect
 from agent.errors import AgentError, TransientUpstreamError
-from agent.service import credentials_directory
+from agent.service import visible_credentials
 from agent.store import database
 from agent.store.journal import FILE as JOURNAL_FILE
 from agent.store.keys import load_key
@@ -32,6 +32,7 @@ _ROOM_MIB: Final = 64  # A big list is built beside the one in force
 BACKEND_WITHIN_S: Final = 20.0
 _SENSORS: Final = Path("/sys/class/hwmon")
 _POWER_SENSOR: Final = "rpi_volt"
+_MADE_BY_SYSTEMD: Final = Path("/var/lib/rfid-agent")  # StateDirectory= of the unit
 
 
 async def examine(
@@ -43,13 +44,14 @@ async def examine(
     """
     for finding in _look_here(config):
         yield finding
-    async for finding in look_at_backends(config, on_asking):
+    async for finding in look_at_backends(config, on_asking, _is_out_of_sight):
         yield finding
 
 
 def _look_here(config: Config) -> Iterator[Finding]:
     yield Finding(f"configuration {config.path}")
-    yield from (Finding("configuration", note) for note in config.notes)
+    # A choice that its owner may have made, or a secret, of which more below.
+    yield from (Finding(f"configuration: {note}") for note in config.notes)
     yield _look_at_clock()
     yield from _look_at_power()
     yield from _look_at_state(config.station.state_dir)
@@ -95,7 +97,7 @@ def _look_at_power() -> Iterator[Finding]:
 def _look_at_state(state_dir: Path) -> Iterator[Finding]:
     what = f"state directory {state_dir}"
     if not state_dir.is_dir():
-        yield Finding(what, "is not there; the service makes it at its first start")
+        yield _look_for_room(state_dir)
         return
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
         owner = user_name(state_dir.stat().st_uid)
@@ -111,12 +113,25 @@ def _look_at_state(state_dir: Path) -> Iterator[Finding]:
     else:
         yield Finding(f"{what}, {free_mib} MiB free")
     try:
-        load_key(state_dir, credentials_directory())
+        load_key(state_dir, visible_credentials())
         yield Finding("key of the card numbers")
     except (AgentError, OSError) as err:
         yield Finding("key of the card numbers", str(err))
     for name in (JOURNAL_FILE, LINK):
         yield _look_at_database(state_dir / name)
+
+
+def _look_for_room(state_dir: Path) -> Finding:
+    """Before its first start nothing is wrong with a station without the directory."""
+    what = f"state directory {state_dir}"
+    place = next(one for one in state_dir.absolute().parents if one.exists())
+    if state_dir == _MADE_BY_SYSTEMD or os.access(place, os.W_OK | os.X_OK):
+        return Finding(f"{what}, made at the first start")
+    return Finding(
+        what,
+        f"is not there, and {user_name()} cannot make it in {place}; make it, and "
+        "give it to the agent's user",
+    )
 
 
 def _look_at_database(path: Path) -> Finding:
@@ -158,11 +173,16 @@ def _look_at_driver(name: str, group: str, table: DriverTable) -> Iterator[Findi
 
 
 async def look_at_backends(
-    config: Config, on_asking: Callable[[str], None]
+    config: Config,
+    on_asking: Callable[[str], None],
+    leave_out: Callable[[Upstream], bool] = lambda _: False,
 ) -> AsyncIterator[Finding]:
-    """Discover every backend, within BACKEND_WITHIN_S each."""
+    """Discover every backend but those left out, within BACKEND_WITHIN_S each."""
     for upstream in config.upstreams:
         what = f"upstream {upstream.config.name}"
+        if leave_out(upstream):
+            yield Finding(f"{what}, not asked: only the running service has its token")
+            continue
         on_asking(what)
         try:
             lines = await _ask_backend(config, upstream)
@@ -171,6 +191,12 @@ async def look_at_backends(
             continue
         for line in lines:
             yield Finding(f"{what}: {line}")
+
+
+def _is_out_of_sight(upstream: Upstream) -> bool:
+    """Whether systemd has a secret of it that it hands to the running service only."""
+    secrets = (upstream.token, upstream.client_key, upstream.proxy_login)
+    return any(one is not None and one.file is None for one in secrets)
 
 
 async def _ask_backend(config: Config, upstream: Upstream) -> list[str]:

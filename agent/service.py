@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -10,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.errors import ConfigError
 
@@ -21,12 +22,28 @@ _LOGGER = logging.getLogger(__name__)
 
 
 LOCK = "lock"
+#: Where the running service has what systemd hands it; root may look there.
+SERVICE_CREDENTIALS: Final = Path("/run/credentials/rfid-agent.service")
 
 
 def credentials_directory() -> Path | None:
     """Where systemd hands secrets over, None outside a service."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(directory) if directory else None
+
+
+def visible_credentials() -> Path | None:
+    """Where a command finds the secrets: ours, or those of the service that runs.
+
+    None if they are not for us. On Debian 12 and 13 systemd hides them from the check
+    before a reload, not from the service: a closed directory lies on all of them.
+    """
+    told = credentials_directory()
+    if told is None:
+        is_open = os.access(SERVICE_CREDENTIALS, os.R_OK | os.X_OK)
+        return SERVICE_CREDENTIALS if is_open else None
+    is_hidden = told.parent.is_dir() and not os.access(told.parent, os.X_OK)
+    return None if is_hidden else told
 
 
 @contextmanager
@@ -36,9 +53,14 @@ def lock_state(state_dir: Path) -> Iterator[None]:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (state_dir / LOCK).open("w")
     except OSError as err:
+        remedy = "check the disk and permissions"
+        if err.errno == errno.EROFS:  # As all of it is to the service, but for its own
+            remedy = (
+                "check the disk, or let the service write there: systemctl edit "
+                f"rfid-agent, and add [Service] and ReadWritePaths={state_dir}"
+            )
         raise ConfigError(
-            f"state_dir {state_dir} cannot be written: {err.strerror}; check the disk "
-            "and permissions"
+            f"state_dir {state_dir} cannot be written: {err.strerror}; {remedy}"
         ) from err
     with lock as file:
         try:

@@ -41,7 +41,16 @@ def become_service_user() -> list[Finding]:
     os.setgroups(sorted(groups))
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-    return [Finding(f"looking as {name}, the user of {_UNIT}"), *findings]
+    looking = Finding(f"looking as {name}, the user of {_UNIT}")
+    return [looking, *findings, *_find_failure(unit)]
+
+
+def _find_failure(unit: dict[str, str]) -> list[Finding]:
+    """Say that the service does not stay up: the reason is in the log alone."""
+    if unit.get("ActiveState") != "failed" and unit.get("SubState") != "auto-restart":
+        return []
+    problem = f"does not stay up; it says why: journalctl -u {_UNIT} -n 20"
+    return [Finding(_UNIT, problem)]
 
 
 def _is_missing(what: str, remedy: str) -> Finding:
@@ -55,10 +64,10 @@ def _ask_systemd() -> dict[str, str]:
     systemctl = shutil.which("systemctl")
     if systemctl is None:
         return {}
-    properties = "--property=LoadState,User,SupplementaryGroups"
+    properties = "LoadState,ActiveState,SubState,User,SupplementaryGroups"
     try:
         told = subprocess.run(  # noqa: S603 - no word of it comes from outside
-            [systemctl, "show", properties, _UNIT],
+            [systemctl, "show", f"--property={properties}", _UNIT],
             capture_output=True,
             check=True,
             text=True,

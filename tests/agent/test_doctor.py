@@ -44,12 +44,36 @@ def problem_of(found: dict[str, str], start: str) -> str:
 def test_a_station_that_never_ran(path: Path) -> None:
     """Its files are not there yet, its drivers are fine, its backends are silent."""
     found = examine(path)
-    assert "first start" in problem_of(found, "state directory")
+    state = f"state directory {path.parent / 'state'}"
+    assert found[f"{state}, made at the first start"] == ""
     assert problem_of(found, "reader front (pipe)") == ""
     assert problem_of(found, "charger of SE*ABC*E1 (simulated)") == ""
     assert "127.0.0.1" in problem_of(found, "upstream cpo") or "refused" in problem_of(
         found, "upstream cpo"
     )
+
+
+def test_a_state_directory_that_nobody_can_make_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's own is made by systemd, as root; another one is not."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    problem = problem_of(examine(path), "state directory")
+    assert f"cannot make it in {path.parent};" in problem
+    monkeypatch.setattr(doctor, "_MADE_BY_SYSTEMD", path.parent / "state")
+    assert problem_of(examine(path), "state directory") == ""
+
+
+def test_a_token_of_the_service_that_does_not_run_is_no_mistake(path: Path) -> None:
+    """Systemd hands it to the running service only, so its backend is not asked."""
+    text = path.read_text().replace(
+        '{ file = "cpo.token" }', '{ credential = "cpo-token" }'
+    )
+    path.write_text(text)
+    found = examine(path)
+    assert problem_of(found, "upstream cpo, not asked: only the running service") == ""
+    assert problem_of(found, "configuration: [[upstream]] number 1 token") == ""
+    assert "Connection refused" in problem_of(found, "upstream hub")
 
 
 def test_a_damaged_journal_is_named(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import re
 import socket
 import stat
 from datetime import timedelta
@@ -161,6 +163,32 @@ def test_one_agent_per_state_directory(tmp_path: Path) -> None:
     ):
         pass
     with service.lock_state(state):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (errno.EACCES, "check the disk and permissions"),
+        (
+            errno.EROFS,
+            "systemctl edit rfid-agent, and add [Service] and ReadWrite",
+        ),
+    ],
+)
+def test_a_state_directory_that_is_closed_to_us_comes_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int, remedy: str
+) -> None:
+    """To the service everything is read-only but what the unit names."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with (
+        pytest.raises(ConfigError, match=re.escape(remedy)),
+        service.lock_state(tmp_path / "state"),
+    ):
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,11 @@ case "$1 $2" in
             rm -f "$3/bin/python" && cp "$0" "$3/bin/python"
         ;;
     "-c import pip") test -d "$(dirname "$0")/../lib/python3.new" ;;
-    "-m pip") echo "$*" >>"$(dirname "$0")/../pip-calls" ;;
+    "-m pip")
+        echo "$*" >>"$(dirname "$0")/../pip-calls"
+        for last; do :; done
+        [ ! -d "$last" ] || ls "$last" >"$(dirname "$0")/../built"
+        ;;
     "- "*) exec {sys.executable} "$@" ;;
 esac
 """
@@ -36,7 +41,9 @@ class Station:
     root: Path
     python: Path
 
-    def install(self, extras: str | None = None) -> subprocess.CompletedProcess[str]:
+    def install(
+        self, extras: str | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         """Install, or upgrade; None leaves EXTRAS out."""
         variables = {} if extras is None else {"EXTRAS": extras}
         return subprocess.run(
@@ -50,6 +57,7 @@ class Station:
                 "DESTDIR": str(self.root),
                 "PYTHON": str(self.python),
                 **variables,
+                **more,
             },
         )
 
@@ -98,6 +106,38 @@ def test_without_extras_only_what_everybody_needs(station: Station) -> None:
     assert locked.endswith("install --require-hashes -r requirements.lock")
     assert "--no-deps" in project
     assert station.files_of_extras() == set()
+
+
+def test_what_a_careful_root_installs_is_open_to_the_service(
+    station: Station,
+) -> None:
+    """Its umask is not ours: another user has to run the program."""
+    before = os.umask(0o077)
+    try:
+        done = station.install("gpio")
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    folders = [station.root / "opt/rfid-agent", station.root / "usr/bin"]
+    folders += [path.parent for path in station.root.rglob("*.conf")]
+    closed = [path for path in folders if path.stat().st_mode & 0o005 != 0o005]
+    assert closed == []
+
+
+def test_the_program_is_built_from_a_copy(station: Station, tmp_path: Path) -> None:
+    """Root's files would be in the owner's way here, and old ones be installed.
+
+    Nothing is left of the copy.
+    """
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = station.install(TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stderr
+    source = Path(station.pip_calls()[-1].split()[-1])
+    assert source.parent == temporary
+    built = (station.root / "opt/rfid-agent/built").read_text().split()
+    assert built == ["README.md", "agent", "drivers", "pyproject.toml"]
+    assert list(temporary.iterdir()) == []
 
 
 def test_extras_bring_their_packages_and_permissions(station: Station) -> None:

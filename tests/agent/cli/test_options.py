@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent import service
 from agent.cli import options
 from agent.errors import ConfigError
 from tests.agent.config.station_file import GOOD, write
@@ -20,7 +21,7 @@ WITH_CREDENTIAL = GOOD.replace('{ file = "cpo.token" }', '{ credential = "cpo-to
 def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Say where the service's secrets would be; nothing is there yet."""
     folder = tmp_path / "rfid-agent.service"
-    monkeypatch.setattr(options, "SERVICE_CREDENTIALS", folder)
+    monkeypatch.setattr(service, "SERVICE_CREDENTIALS", folder)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     return folder
 
@@ -47,6 +48,28 @@ def test_a_secret_that_the_service_lacks_is_named(
     credentials.mkdir()
     with pytest.raises(ConfigError, match=r"token: .*LoadCredential="):
         options.load(write(tmp_path, WITH_CREDENTIAL))
+
+
+def test_a_reload_is_checked_where_its_secrets_are_hidden(
+    tmp_path: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Debian a closed directory lies on them then; the service has them still.
+
+    A directory of our own that is merely empty is none of that.
+    """
+    path = write(tmp_path, WITH_CREDENTIAL)
+    told = tmp_path / "credentials/rfid-agent.service"
+    told.mkdir(parents=True)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(told))
+    with pytest.raises(ConfigError, match=f"token: {told}"):
+        options.load(path)
+    monkeypatch.setattr("os.access", lambda path, _: path != told.parent)
+    (note,) = options.load(path).notes
+    assert "was not looked at" in note
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "nowhere/at/all"))
+    with pytest.raises(ConfigError, match="nowhere/at/all"):
+        options.load(path)
+    assert not credentials.exists()
 
 
 def test_secrets_that_are_not_for_us_are_left_alone(

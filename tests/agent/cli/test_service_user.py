@@ -136,6 +136,43 @@ def test_doctor_finds_what_only_root_may_open(place: Path) -> None:
     assert "Permission denied" in problems["configuration, read by that user"]
 
 
+def test_doctor_finds_what_only_root_can_see(place: Path) -> None:
+    """Another user's program has the port open, that the service may open as well."""
+    master, slave = os.openpty()
+    try:
+        port = Path(os.ttyname(slave))
+        port.chmod(0o666)
+        reader = f'driver = "serial"\nformat = "rdm6300"\nport = "{port}"\n'
+        text = GOOD.replace('driver = "pipe"\npath = "front.cards"\n', reader)
+        for name in ("backend", "hub"):
+            text = text.replace(f"https://{name}.example", "http://127.0.0.1:9")
+        problems = doctor(write(place, text), systemctl(place, *service_of(USER)))
+    finally:
+        os.close(master)
+        os.close(slave)
+    (problem,) = [text for what, text in problems.items() if str(port) in what]
+    assert "is open in another program: stop" in problem
+
+
+@pytest.mark.parametrize(
+    ("states", "stays_up"),
+    [
+        (("ActiveState=activating", "SubState=auto-restart"), False),
+        (("ActiveState=failed", "SubState=failed"), False),
+        (("ActiveState=activating", "SubState=start"), True),
+        (("ActiveState=active", "SubState=running"), True),
+        (("ActiveState=inactive", "SubState=dead"), True),
+    ],
+)
+def test_a_service_that_does_not_stay_up_is_named(
+    place: Path, states: tuple[str, ...], *, stays_up: bool
+) -> None:
+    """Its log has the reason, be it a secret that nobody but the service misses."""
+    found, _ = become(systemctl(place, *service_of(USER), *states))
+    problem = found.get("rfid-agent.service", "")
+    assert problem == "" if stays_up else "journalctl" in problem
+
+
 def doctor(config: Path, environment: dict[str, str]) -> dict[str, str]:
     """Run `doctor` as root; return what is wrong."""
     done = subprocess.run(

@@ -28,7 +28,7 @@ async def supervise(
     handle: Callable[[E], None],
     on_down: Callable[[str], None],
 ) -> None:
-    """Pass a driver's events on for ever, reopening after each failure.
+    """Pass a driver's events on until cancelled, reopening after each failure.
 
     `on_down` hears why the stream ended, each time it does. A driver that can never
     work here is left alone; the station runs on without it.
@@ -38,19 +38,46 @@ async def supervise(
     while True:
         opened_at = loop.time()
         try:
-            async with aclosing(open_events()) as events:
-                async for event in events:
-                    handle(event)
-            reason: str = "the driver ended by itself"
+            reason = await _follow(part, open_events, handle)
         except UnsupportedDeviceError as err:
             on_down(str(err))
             return
-        except DriverError as err:
-            reason = str(err)
-        except Exception as err:
-            _LOGGER.exception("%s: the driver failed in a way it should not", part)
-            reason = f"{type(err).__name__} in the driver"
         on_down(reason)
         # A device that opens and fails at once has not recovered.
         attempt = 1 if loop.time() - opened_at > RECOVERED_AFTER_S else attempt + 1
         await asyncio.sleep(REOPEN.delay_s(attempt))
+
+
+def is_cancelled() -> bool:
+    """Whether somebody ends this task; a CancelledError may be a driver's own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _follow(
+    part: str,
+    open_events: Callable[[], AsyncGenerator[E]],
+    handle: Callable[[E], None],
+) -> str:
+    """Pass events on until the stream ends; say why it did."""
+    reason = "the driver ended by itself"
+    try:
+        async with aclosing(open_events()) as events:
+            async for event in events:
+                handle(event)
+    except UnsupportedDeviceError:
+        raise
+    except DriverError as err:
+        reason = str(err)
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        reason = "the driver has cancelled itself"
+        _LOGGER.exception("%s: %s", part, reason)
+    except Exception as err:
+        _LOGGER.exception("%s: the driver failed in a way it should not", part)
+        reason = f"{type(err).__name__} in the driver"
+    if is_cancelled():
+        _LOGGER.warning("%s: while it was closed: %s", part, reason)
+        raise asyncio.CancelledError  # The driver has put its own end in its place.
+    return reason

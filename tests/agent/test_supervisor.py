@@ -25,7 +25,7 @@ from tests.fakes.loop_clock import running
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from tests.fakes.hardware import Step
 
@@ -178,3 +178,40 @@ def test_a_bug_in_the_handler_closes_the_stream() -> None:
 
     assert downs
     assert reader.closed == len(reader.opened)
+
+
+def test_an_end_that_the_driver_hides_is_an_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What it raises while it is closed does not keep who ends it waiting."""
+    downs: list[str] = []
+
+    async def events() -> AsyncGenerator[ReaderEvent]:
+        try:
+            yield UP
+            await asyncio.sleep(1e6)
+        finally:
+            raise TransientDeviceError("while closing")
+
+    async def main() -> None:
+        task = asyncio.create_task(
+            supervise("reader x", events, lambda _: None, downs.append)
+        )
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        assert task.cancelled()
+
+    run_virtual(main())
+    assert downs == []
+    assert "while closing" in caplog.text
+
+
+def test_a_driver_that_cancels_itself_is_opened_again() -> None:
+    """A library that cancels a future is no reason to be deaf from then on."""
+    reader = FakeReader([UP, asyncio.CancelledError()], [UP])
+
+    events, downs = watch(reader, 60)
+
+    assert events == [UP, UP]
+    assert downs == ["the driver has cancelled itself"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drivers.readers.base import ReaderEvent
 
 #: What a stream yields: an event, an error to raise, or seconds to wait.
-Step: TypeAlias = "ReaderEvent | Exception | float"
+Step: TypeAlias = "ReaderEvent | BaseException | float"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ async def play(
 ) -> AsyncGenerator[ReaderEvent]:
     """Yield events at their times, and raise what a step says."""
     for step in steps:
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         if isinstance(step, float):
             await asyncio.sleep(step)

@@ -28,6 +28,8 @@ _LOGGER = logging.getLogger(__name__)
 SOCKET = "control.sock"
 MAX_LINE_BYTES = 64 * 1024
 ENDLESS = ("watch", "next-card", "identify")
+#: These wait for nobody: no card, no charger and no backend.
+PROMPT = ("status", "readers", "explain", "withdraw", "retry", "drop")
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of socket(7)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
     from agent.config import Config
-    from agent.station_runner import Memory
+    from agent.station_memory import Memory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,12 +116,8 @@ class Daemon:
         if (last_known := await parts.journal.last_known()) is not None:
             self.clock.never_before(last_known)
         await parts.timekeeper.load()
-        open_sessions = await parts.journal.open_sessions()
         memory, self._remembered = self._remembered, None
-        if memory is not None and memory.station.evses.keys() == set(parts.chargers):
-            parts.runner.resume(memory)
-            return
-        await parts.runner.restore(open_sessions)
+        await parts.runner.restore(await parts.journal.open_sessions(), memory)
 
     async def _start(
         self, stack: AsyncExitStack, *routines: Coroutine[None, None, None]

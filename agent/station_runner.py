@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from msgspec.structs import replace
 
@@ -35,6 +35,7 @@ from agent.domain.station import Station, next_deadline, restore, unreachable
 from agent.domain.step import step
 from agent.domain.tokens import NoAnswer
 from agent.errors import STORE_ERRORS
+from agent.station_memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,13 +94,6 @@ class Ask(Protocol):
         """Get a reply within a time, or a late one some time after that."""
 
 
-class Memory(NamedTuple):
-    """A station between two runners: its state, and what could not be written yet."""
-
-    station: Station
-    unrecorded: list[tuple[Record, str]]
-
-
 class StationRunner:
     """Feeds the machine and performs what it asks for."""
 
@@ -135,8 +129,21 @@ class StationRunner:
         self._stepping = asyncio.Lock()
         self._withdrawals: dict[str, asyncio.Future[Withdrawn]] = {}
 
-    async def restore(self, open_sessions: Sequence[Session]) -> None:
-        """Begin where the journal says the station was."""
+    async def restore(
+        self, open_sessions: Sequence[Session], memory: Memory | None = None
+    ) -> None:
+        """Begin where the journal, or the run before a reload, has left off.
+
+        A predecessor with the same EVSEs is gone on from. One with others still knows
+        more of its sessions than the journal.
+        """
+        if memory is not None:
+            self._unrecorded = list(memory.unrecorded)
+            if memory.station.evses.keys() == self._chargers.keys():
+                self.station = unreachable(memory.station)
+                self.post(Reloaded())
+                return
+            open_sessions = memory.update(open_sessions)
         self.station = restore(self._chargers, open_sessions)
         orphans = end_orphans(self._chargers, open_sessions)
         if not await self._record(orphans):
@@ -151,12 +158,6 @@ class StationRunner:
     def memory(self) -> Memory:
         """What a successor needs to go on without a break."""
         return Memory(self.station, list(self._unrecorded))
-
-    def resume(self, memory: Memory) -> None:
-        """Go on from a predecessor with the same EVSEs."""
-        self.station = unreachable(memory.station)
-        self._unrecorded = list(memory.unrecorded)
-        self.post(Reloaded())
 
     def post(self, message: Input) -> None:
         """Hand an input in; it is handled after those handed in before."""

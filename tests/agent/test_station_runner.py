@@ -212,6 +212,74 @@ def test_what_could_not_be_kept_outlives_a_reload(bench: Bench, tmp_path: Path) 
     assert successor.hardware["E1"].commands == ["enable", "disable"]
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["another came", "it is gone"])
+def test_what_was_not_written_yet_outlives_a_reload_with_other_evses(
+    bench: Bench, tmp_path: Path, *, gone: bool
+) -> None:
+    """Energy since the last durable reading is charged, though the EVSE is gone."""
+    evses = ("E2",) if gone else ("E1", "E2")
+    successor = Bench(tmp_path, {"R": evses})
+
+    async def story() -> None:
+        await bench.plug()
+        await bench.tap("A")
+        await asyncio.sleep(1)
+        bench.runner.post(MeterRead("E1", 1500))
+        await asyncio.sleep(1)
+
+    play(bench, story)
+    (known,) = bench.runner.station.evses.values()
+    assert known.session is not None
+    assert known.session.energy_wh == 500
+    [(written, _)] = sessions(bench)
+    assert written.energy_wh == 0
+    successor.memory = bench.runner.memory()
+    if not gone:
+        successor.hardware["E1"].state = ChargerState(
+            Vehicle.CHARGING, enabled=True, wh=1500, fault=None
+        )
+
+    async def later() -> None:
+        await asyncio.sleep(10)
+
+    play(successor, later)
+
+    [(found, _)] = sessions(successor)
+    assert (found.is_open, found.energy_wh) == (not gone, 500 if gone else 0)
+    if not gone:
+        session = successor.runner.station.evses["E1"].session
+        assert session is not None
+        assert session.energy_wh == 500
+
+
+def test_a_stop_that_was_not_written_yet_outlives_a_reload_with_other_evses(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The session is not begun again, and is ended once."""
+    successor = Bench(tmp_path, {"R": ("E1", "E2")})
+    successor.hardware["E1"] = bench.hardware["E1"]
+
+    async def story() -> None:
+        await bench.plug()
+        await bench.tap("A")
+        await asyncio.sleep(60)
+        bench.journal.error = FULL
+        await bench.tap("A")
+
+    play(bench, story)
+    assert bench.on_disk() == ["E1"]
+    successor.memory = bench.runner.memory()
+
+    async def later() -> None:
+        await asyncio.sleep(RECORD_AGAIN_S)
+
+    play(successor, later)
+
+    assert successor.on_disk() == []
+    assert successor.journal.changes == ["stop", "end"]
+    assert successor.hardware["E1"].commands == ["enable", "disable"]
+
+
 def test_several_inputs_are_handled_in_their_order(bench: Bench) -> None:
     """What comes while the disk is busy waits its turn, and nothing is lost."""
 

@@ -19,7 +19,7 @@ from agent.domain.settings import Settings
 from agent.domain.tokens import NoAnswer, WhitelistType
 from agent.domain.uid import Technology
 from agent.health import Health
-from agent.station_runner import Memory, StationRunner
+from agent.station_runner import StationRunner
 from agent.store.journal import FILE, Journal
 from agent.store.journal_thread import JournalThread
 from drivers.chargers.base import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agent.domain.outcomes import Outcome, Signal
     from agent.domain.tokens import Reply, Token
     from agent.domain.uid import Uid
+    from agent.station_memory import Memory
 
 ONE: dict[str, tuple[str, ...]] = {"front": ("E1",)}
 TWO: dict[str, tuple[str, ...]] = {"front": ("E1",), "side": ("E2",)}
@@ -124,10 +125,8 @@ class Bench:
         )
         for uid, charger in self.hardware.items():
             self.ports[uid] = ChargerPort(uid, charger, self.runner.post, self.health)
-        if self.memory is not None:
-            self.runner.resume(self.memory)
-        else:
-            await self.runner.restore(await self.journal.thread.open_sessions())
+        open_sessions = await self.journal.thread.open_sessions()
+        await self.runner.restore(open_sessions, self.memory)
         routines = [port.run() for port in self.ports.values()]
         try:
             async with running(self.runner.run(), *routines):

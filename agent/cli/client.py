@@ -24,6 +24,10 @@ class UnreachableError(AgentError):
     """Nobody answers; the message says how to change that."""
 
 
+class NotRunningError(UnreachableError):
+    """No daemon is at work here, so that its files are free to be worked on."""
+
+
 class BackendUnreachableError(AgentError):
     """The daemon answered that a backend did not."""
 
@@ -64,7 +68,7 @@ def _connect(path: Path) -> socket.socket:
             raise UnreachableError(
                 f"{path}: only root and the agent's own user may ask; try sudo"
             ) from err
-        raise UnreachableError(
+        raise NotRunningError(
             f"no agent is running here ({path}); start it with: "
             "systemctl start rfid-agent"
         ) from err

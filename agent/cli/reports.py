@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.client import UnreachableError, ask
+from agent.cli.client import NotRunningError, ask
 from agent.cli.options import config_option, json_option, load
 from agent.cli.output import print_json, print_table
 from agent.errors import ConfigError
@@ -104,7 +104,7 @@ def retry(number: int | None, config_path: Path) -> None:
     config = load(config_path)
     try:
         retried = ask(config.station.state_dir, "retry", id=number)["retried"]
-    except UnreachableError:
+    except NotRunningError:
         with closing(_open(config, read_only=False)) as journal:
             retried = journal.outbox.retry_refused(number)
     click.echo(f"{retried} reports will be sent again")
@@ -119,7 +119,7 @@ def drop(number: int, config_path: Path) -> None:
     config = load(config_path)
     try:
         dropped = ask(config.station.state_dir, "drop", id=number)["dropped"]
-    except UnreachableError:
+    except NotRunningError:
         with closing(_open(config, read_only=False)) as journal:
             dropped = journal.outbox.drop_refused(number)
     if not dropped:

@@ -7,9 +7,13 @@ import os
 import pwd
 import shutil
 import subprocess
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drivers.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 _UNIT: Final = "rfid-agent.service"
 _ANSWER_WITHIN_S: Final = 10.0
@@ -38,11 +42,25 @@ def become_service_user() -> list[Finding]:
             groups.add(grp.getgrnam(group).gr_gid)
         except KeyError:
             findings.append(_is_missing(f"group {group}", f"groupadd --system {group}"))
-    os.setgroups(sorted(groups))
-    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    _become(user.pw_uid, user.pw_gid, groups)
     looking = Finding(f"looking as {name}, the user of {_UNIT}")
     return [looking, *findings, *_find_failure(unit)]
+
+
+def become_owner_of(state_dir: Path) -> None:
+    """Let root write there as the service does, which files of root's would hinder.
+
+    Where there is no directory yet systemd gives all of it to the service.
+    """
+    if os.geteuid() == 0 and state_dir.is_dir():
+        owner = state_dir.stat()
+        _become(owner.st_uid, owner.st_gid, ())
+
+
+def _become(uid: int, gid: int, groups: Iterable[int]) -> None:
+    os.setgroups(sorted(groups))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def _find_failure(unit: dict[str, str]) -> list[Finding]:

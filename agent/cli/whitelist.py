@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from agent.cli.client import UnreachableError, ask
+from agent.cli.client import NotRunningError, ask
 from agent.cli.options import config_option, json_option, load
 from agent.cli.output import print_json, print_table, progress_bar
 from agent.errors import ConfigError
@@ -58,7 +58,7 @@ def sync(
                 upstream=upstream,
                 **wishes,
             )
-        except UnreachableError:
+        except NotRunningError:
             results = asyncio.run(
                 _sync_without_daemon(config, upstream, on_progress, **wishes)
             )
@@ -81,11 +81,12 @@ async def _sync_without_daemon(
     full: bool,
     accept_shrink: bool,
 ) -> list[dict[str, Any]]:
-    """Do what the daemon would do, as the only writer."""
-    from agent.clock import SystemClock  # noqa: PLC0415 - start-up time
+    """Do what the daemon would do, as its user and the only writer."""
+    from agent.cli.service_user import become_owner_of  # noqa: PLC0415 - start-up time
+    from agent.clock import SystemClock  # noqa: PLC0415
     from agent.connections import connect  # noqa: PLC0415
     from agent.ocpi.sync import Progress, Synchronizer  # noqa: PLC0415
-    from agent.service import credentials_directory, lock_state  # noqa: PLC0415
+    from agent.service import lock_state, visible_credentials  # noqa: PLC0415
     from agent.store.keys import CardKeys, load_key  # noqa: PLC0415
     from agent.store.whitelist import Whitelist  # noqa: PLC0415
 
@@ -95,8 +96,9 @@ async def _sync_without_daemon(
     names = [upstream.config.name for upstream in config.upstreams]
     listing = _find_listing(config, wanted)
     results = []
+    become_owner_of(config.station.state_dir)
     with lock_state(config.station.state_dir):
-        key = load_key(config.station.state_dir, credentials_directory())
+        key = load_key(config.station.state_dir, visible_credentials())
         boot_id = SystemClock().boot_id
         whitelist = Whitelist(config.station.state_dir, CardKeys(key), boot_id, names)
         with closing(whitelist):
@@ -197,7 +199,7 @@ def list_tokens(limit: int, config_path: Path, *, as_json: bool) -> None:
 
 
 def _open(config: Config) -> TokenReader:
-    from agent.service import credentials_directory  # noqa: PLC0415 - start-up time
+    from agent.service import visible_credentials  # noqa: PLC0415 - start-up time
     from agent.store.keys import CardKeys, load_key  # noqa: PLC0415
     from agent.store.token_reader import TokenReader  # noqa: PLC0415
     from agent.store.whitelist import LINK  # noqa: PLC0415
@@ -205,6 +207,6 @@ def _open(config: Config) -> TokenReader:
     path = config.station.state_dir / LINK
     if not path.exists():
         raise ConfigError(f"no whitelist yet at {path}; run: rfid-agent sync")
-    key = load_key(config.station.state_dir, credentials_directory())
+    key = load_key(config.station.state_dir, visible_credentials())
     names = [upstream.config.name for upstream in config.upstreams]
     return TokenReader(path, CardKeys(key), names)

@@ -51,6 +51,8 @@ def load_config(path: Path, credentials_dir: Path | None = None) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
+    except PermissionError as err:
+        raise ConfigError(f"{path}: cannot be read: {err.strerror}; try sudo") from err
     except OSError as err:
         raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
     except UnicodeDecodeError as err:

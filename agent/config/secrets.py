@@ -12,6 +12,12 @@ from agent.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MISSING = (
+    "the service was not given the credential {0!r}: put it into "
+    "/etc/credstore/rfid-agent.{0}, add LoadCredential={0}:rfid-agent.{0} to the "
+    "service if it has no such line (systemctl edit rfid-agent), and restart it"
+)
+
 
 class SecretFinder:
     """Finds token files and systemd credentials; notes what it may not look at."""
@@ -45,7 +51,11 @@ class SecretFinder:
                     "by systemd and was not looked at"
                 )
                 return source
-            source = SecretSource(file=self._credentials_dir / source.credential)
+            path = self._credentials_dir / source.credential
+            if not path.exists():
+                self._mistakes.add(place, key, _MISSING.format(source.credential))
+                return None
+            source = SecretSource(file=path)
         problem = _find_problem(source, is_text=key != "client_key")
         if problem is not None:
             self._mistakes.add(place, key, problem)
@@ -65,10 +75,7 @@ def _find_problem(source: SecretSource, *, is_text: bool) -> str | None:
         else:
             path.open("rb").close()
     except OSError as err:
-        return (
-            f"{path}: {err.strerror}; put the secret there, or add LoadCredential= "
-            "to the service"
-        )
+        return f"{path}: {err.strerror}; put the secret there"
     except ConfigError as err:
         return str(err)
     if mode & stat.S_IRWXO:

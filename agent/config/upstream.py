@@ -33,8 +33,8 @@ class SecretSource(Struct, frozen=True, kw_only=True):
         """Say which file it is in; ConfigError if only the service can see it."""
         if self.file is None:
             raise ConfigError(
-                f"credential {self.credential!r} is handed over by systemd only; "
-                "run as the service, or use a file"
+                f"credential {self.credential!r} is handed to the running service "
+                "only: start that first, and run this with sudo"
             )
         return self.file
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.cli import client
-from agent.cli.client import UnreachableError, ask
+from agent.cli.client import NotRunningError, UnreachableError, ask
 from agent.control import SOCKET
 
 if TYPE_CHECKING:
@@ -47,8 +47,19 @@ def test_a_daemon_that_hangs_is_not_waited_for(
     with socket.socket(socket.AF_UNIX) as frozen:
         frozen.bind(str(tmp_path / SOCKET))
         frozen.listen()
-        with pytest.raises(UnreachableError, match="systemd restarts it"):
+        with pytest.raises(UnreachableError, match="systemd restarts it") as raised:
             ask(tmp_path, "status")
+    assert not isinstance(raised.value, NotRunningError)  # Its files are in use.
+
+
+def test_where_nobody_listens_no_daemon_runs(tmp_path: Path) -> None:
+    """There is no socket, or one that a killed daemon has left behind."""
+    with pytest.raises(NotRunningError, match="systemctl start"):
+        ask(tmp_path, "status")
+    with socket.socket(socket.AF_UNIX) as former:
+        former.bind(str(tmp_path / SOCKET))
+    with pytest.raises(NotRunningError, match="systemctl start"):
+        ask(tmp_path, "status")
 
 
 def test_who_waits_for_a_card_is_patient(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,15 @@ found = {one.what: one.problem for one in become_service_user()}
 ids = {"users": os.getresuid(), "groups": os.getresgid(), "more": os.getgroups()}
 print(json.dumps([found, ids]))
 """
-RUN: Final = "from agent.cli.main import main; main()"
+PIPE: Final = 'driver = "pipe"\npath = "front.cards"\n'
+#: Nobody listens where its backends should be.
+OFFLINE: Final = re.sub(r"https://\w+\.example", "http://127.0.0.1:9", GOOD)
+#: All is imported before, since the Python of the tests may be root's alone.
+RUN: Final = """
+import anyio._backends._asyncio, agent.connections, agent.ocpi.sync
+from agent.cli.main import main
+main()
+"""
 
 
 @pytest.fixture
@@ -119,10 +128,7 @@ def test_doctor_finds_what_only_root_may_open(place: Path) -> None:
     port = place / "ttyFAKE"
     port.touch(0o600)
     reader = f'driver = "serial"\nformat = "rdm6300"\nport = "{port}"\n'
-    text = GOOD.replace('driver = "pipe"\npath = "front.cards"\n', reader)
-    for name in ("backend", "hub"):
-        text = text.replace(f"https://{name}.example", "http://127.0.0.1:9")
-    config = write(place, text)
+    config = write(place, OFFLINE.replace(PIPE, reader))
     (place / "state").mkdir(mode=0o700)
     problems = doctor(config, systemctl(place, *service_of(USER)))
     (problem,) = [text for what, text in problems.items() if str(port) in what]
@@ -143,10 +149,8 @@ def test_doctor_finds_what_only_root_can_see(place: Path) -> None:
         port = Path(os.ttyname(slave))
         port.chmod(0o666)
         reader = f'driver = "serial"\nformat = "rdm6300"\nport = "{port}"\n'
-        text = GOOD.replace('driver = "pipe"\npath = "front.cards"\n', reader)
-        for name in ("backend", "hub"):
-            text = text.replace(f"https://{name}.example", "http://127.0.0.1:9")
-        problems = doctor(write(place, text), systemctl(place, *service_of(USER)))
+        config = write(place, OFFLINE.replace(PIPE, reader))
+        problems = doctor(config, systemctl(place, *service_of(USER)))
     finally:
         os.close(master)
         os.close(slave)
@@ -175,13 +179,36 @@ def test_a_service_that_does_not_stay_up_is_named(
 
 def doctor(config: Path, environment: dict[str, str]) -> dict[str, str]:
     """Run `doctor` as root; return what is wrong."""
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, "doctor", "--json", "--config", str(config)],
-        env=environment,
+    done = run("doctor", "--json", "--config", str(config), env=environment)
+    found = json.loads(done.stdout)
+    return {one["what"]: one["problem"] for one in found if one["problem"]}
+
+
+def run(
+    *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `rfid-agent` as root."""
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *arguments],
+        env=env,
         check=False,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
     )
-    found = json.loads(done.stdout)
-    return {one["what"]: one["problem"] for one in found if one["problem"]}
+
+
+def test_what_root_synchronises_belongs_to_the_service(place: Path) -> None:
+    """Files of root's would be in its way at its next start."""
+    config = write(place, OFFLINE)
+    state = place / "state"
+    state.mkdir()
+    user = pwd.getpwnam(USER)
+    for path in (state, *place.glob("*.token")):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    done = run("sync", "--config", str(config))
+    assert "Connection refused" in done.stderr
+    made = {path.name: path.stat() for path in state.iterdir()}
+    assert {"lock", "whitelist.key", "whitelist.db"} <= made.keys()
+    owners = {(status.st_uid, status.st_gid) for status in made.values()}
+    assert owners == {(user.pw_uid, user.pw_gid)}

@@ -362,7 +362,7 @@ TABLE: list[tuple[str, str, str, int | None, tuple[str, ...]]] = [
         '"cpo.token"',
         '"none.token"',
         35,
-        ("none.token: No such file", "LoadCredential="),
+        ("none.token: No such file", "put the secret there"),
     ),
     ("a folder", '"cpo.token"', '"."', 35, ("Is a directory",)),
     (

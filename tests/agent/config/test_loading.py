@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,9 +15,6 @@ from agent.domain.settings import Owner
 from agent.errors import ConfigError
 from tests.agent.config.mistakes import TABLE
 from tests.agent.config.station_file import GOOD, SECRET, load, spoil, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
@@ -229,6 +227,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_config(tmp_path)
 
 
+def test_a_file_of_roots_comes_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed to whoever installs it."""
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ConfigError, match="Permission denied; try sudo"):
+        load_config(tmp_path / "config.toml")
+
+
 # ---- secrets ---------------------------------------------------------------------
 
 
@@ -287,7 +298,7 @@ def test_a_credential_outside_the_service_is_a_note(tmp_path: Path) -> None:
     [note] = config.notes
     assert "'cpo'" in note
     assert "number 1" in note
-    with pytest.raises(ConfigError, match="handed over by systemd"):
+    with pytest.raises(ConfigError, match="handed to the running service only"):
         config.upstreams[0].token.read()
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
 from drivers.errors import (
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 MAX_LINE_BYTES: Final = 256  # Far above any line of ours; what is longer is garbage
+#: What stands half for so long was left by a writer who died: what comes next is not
+#: its end, and together they could be another card.
+HALF_LINE_S: Final = 1.0
+#: Between two warnings of lines that are too long.
+WARN_EVERY_S: Final = 60.0
 _READ_BYTES: Final = 65_536  # What a Linux pipe holds
 
 
@@ -29,8 +35,9 @@ class LineFifo:
     """A named pipe, open for as long as the context manager is.
 
     It is made with mode 0600 if missing, and stays behind. Writers may come and
-    go. A line counts once its newline has come; one of over MAX_LINE_BYTES is dropped,
-    with a warning that has nothing of its content. Used on the running loop, by one
+    go. A line counts once its newline has come, unless its halves came with a pause of
+    HALF_LINE_S; one of over MAX_LINE_BYTES is dropped, with a warning now and then that
+    has nothing of its content. Used on the running loop, by one
     task, as an async iterator of lines or by `read()` and `ready`. A pipe that is
     deleted or replaced while open is not noticed before it is opened again.
 
@@ -42,6 +49,7 @@ class LineFifo:
         self._path = path
         self._splitter = LineSplitter(MAX_LINE_BYTES)
         self._lines = deque[str]()
+        self._came_at = self._warn_at = -inf
 
     def __enter__(self) -> Self:
         """Open the pipe; a DriverError says why it cannot be."""
@@ -74,8 +82,13 @@ class LineFifo:
             return []
         except OSError as err:
             raise TransientDeviceError(f"cannot read {self._path}: {err}") from err
+        now = self._loop.time()
+        if now - self._came_at > HALF_LINE_S:
+            self._splitter.spoil()
+        self._came_at = now
         lines = self._splitter.feed(data)
-        for _ in range(lines.count(None)):
+        if None in lines and now >= self._warn_at:
+            self._warn_at = now + WARN_EVERY_S
             _LOGGER.warning(
                 "%s: dropped a line of over %d bytes", self._path, MAX_LINE_BYTES
             )

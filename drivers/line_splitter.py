@@ -30,3 +30,9 @@ class LineSplitter:
             lines.append(None)
         self._tail = b"" if self._dropping else tail
         return lines
+
+    def spoil(self) -> None:
+        """Drop the line that stands half up to its end, of which nothing is told."""
+        if self._tail:
+            self._tail = b""
+            self._dropping = True

@@ -15,8 +15,9 @@ from drivers.errors import (
     TransientDeviceError,
     UnsupportedDeviceError,
 )
-from drivers.fifo import MAX_LINE_BYTES, LineFifo
-from tests.drivers.pipes import open_files, run, write
+from drivers.fifo import HALF_LINE_S, MAX_LINE_BYTES, WARN_EVERY_S, LineFifo
+from tests.drivers.pipes import cancel_while_waiting, open_files, run, write
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,16 +101,7 @@ def test_nothing_stays_open_after_a_cancel(tmp_path: Path) -> None:
             async for _ in fifo:
                 pass
 
-    async def main() -> None:
-        before = open_files()
-        reading = asyncio.create_task(read_all())
-        await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        assert open_files() == before
-
-    run(main())
+    run(cancel_while_waiting(read_all()))
 
 
 def test_a_failing_read_is_transient(
@@ -170,3 +162,54 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
             pass
 
     run(main())
+
+
+def test_half_lines_of_two_writers_are_no_line(tmp_path: Path) -> None:
+    """The first has died: together they would be another card's number."""
+    path = tmp_path / "pipe"
+
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            write(path, b"04A1B2")
+            assert fifo.read() == []
+            await asyncio.sleep(HALF_LINE_S + 0.1)
+            write(path, b"04A1B2C3D4E5F6\n")
+            assert fifo.read() == []
+            write(path, b"04A1B2C3D4E5F6\n")
+            assert fifo.read() == ["04A1B2C3D4E5F6"]
+
+    run_virtual(main())
+
+
+def test_one_writer_may_write_in_pieces(tmp_path: Path) -> None:
+    """What comes soon enough is the rest of the line."""
+    path = tmp_path / "pipe"
+
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            write(path, b"04A1")
+            assert fifo.read() == []
+            await asyncio.sleep(HALF_LINE_S / 2)
+            write(path, b"B2C3\n")
+            assert fifo.read() == ["04A1B2C3"]
+
+    run_virtual(main())
+
+
+def test_a_flood_of_long_lines_is_one_warning_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever else comes between them is read."""
+    path = tmp_path / "pipe"
+    flood = (b"A" * (MAX_LINE_BYTES + 1) + b"\nok\n") * 100
+
+    async def main() -> None:
+        with LineFifo(path) as fifo:
+            for _ in range(2):
+                for _ in range(50):
+                    write(path, flood)
+                    assert fifo.read() == ["ok"] * 100
+                await asyncio.sleep(WARN_EVERY_S)
+
+    run_virtual(main())
+    assert len(caplog.messages) == 2

@@ -49,3 +49,20 @@ def test_what_is_too_long_is_told_once(size: int) -> None:
 def test_bytes_that_are_no_text_do_not_stop_it() -> None:
     """What is not UTF-8 becomes a line that nobody understands."""
     assert LineSplitter(MAX_BYTES).feed(b"\xff\x00\nplug\n") == ["\ufffd\x00", "plug"]
+
+
+def test_a_line_that_was_spoilt_is_none() -> None:
+    """What stood half is dropped with its end, and the next line counts."""
+    splitter = LineSplitter(20)
+    assert splitter.feed(b"04A1B2") == []
+    splitter.spoil()
+    assert splitter.feed(b"C3D4") == []
+    assert splitter.feed(b"E5F6\nnext\n") == ["next"]
+
+
+def test_nothing_is_spoilt_between_lines() -> None:
+    """A line that has not begun is whole."""
+    splitter = LineSplitter(20)
+    assert splitter.feed(b"one\n") == ["one"]
+    splitter.spoil()
+    assert splitter.feed(b"two\n") == ["two"]

@@ -131,6 +131,37 @@ def test_it_switches_off_when_the_agent_goes(
     until(lambda: example.relay == "0", "energy off")
 
 
+#: Runs a program, which hears SIGTERM at each opening of its relay but the first.
+TERMINATED = """
+import os, runpy, signal, sys
+
+opened = []
+
+def listen(event, details):
+    if event == "open" and str(details[0]).endswith("relay") and details[1] == "w":
+        if opened:
+            os.kill(os.getpid(), signal.SIGTERM)
+        opened.append(True)
+
+sys.addaudithook(listen)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_nothing_breaks_switching_off(example: ExampleCharger) -> None:
+    """Its input ends and systemd tells it to go, both when the agent is killed."""
+    command = [example.command[0], "-c", TERMINATED, *example.command[1:]]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert ask(program, id=1, do="enable")["enabled"] is True
+        assert program.stdin is not None
+        program.stdin.close()
+        assert program.wait(timeout=10) == 0
+    assert example.relay == "0"
+
+
 def test_requests_and_events_of_the_document_are_understood() -> None:
     """Every line of JSON in the text is one that the driver reads or writes."""
     told = set()

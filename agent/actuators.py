@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from agent.backoff import Backoff
+from agent.charger_calls import confirmed, end, leave_off
 from agent.domain.messages import (
     ChargerCleared,
     ChargerFaulted,
@@ -45,6 +46,7 @@ INDICATOR_CLOSES_WITHIN = timedelta(seconds=1)
 # A signal may stay for hours, and what failed to show it may work again in a second.
 SHOW_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
 CHARGER_TIMEOUT = timedelta(seconds=5)  # For a charger to confirm enable or disable
+LAST_TRY = timedelta(seconds=2)  # To find a charger again that may be left switched on
 
 
 class ChargerPort:
@@ -66,6 +68,7 @@ class ChargerPort:
         self._commands: asyncio.Queue[EnableEnergy | DisableEnergy] = asyncio.Queue()
         self._reopen = asyncio.Event()
         self._failed_commands = 0
+        self._is_open = self._may_be_on = False
         #: Set once the charger has said what state it is in.
         self.found = asyncio.Event()
 
@@ -74,10 +77,16 @@ class ChargerPort:
         self._commands.put_nowait(effect)
 
     async def run(self) -> None:
-        """Listen and command until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._obey())
+        """Listen and command until cancelled; energy is off then, if that can be."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen())
+                group.create_task(self._obey())
+        finally:
+            # One that was open has been switched off by its driver.
+            is_doubtful = self._may_be_on and not self._is_open
+            if is_doubtful and not await leave_off(self._charger, LAST_TRY):
+                _LOGGER.warning("%s: nobody knows whether energy is off", self._part)
 
     async def settle(self) -> None:
         """Wait until every command handed in so far is done."""
@@ -92,14 +101,13 @@ class ChargerPort:
         while True:
             listening = asyncio.create_task(
                 supervise(
-                    self._part, self._charger.events, self._on_event, self._on_down
+                    self._part, self._charger.events, self._on_event, self._on_end
                 )
             )
             try:
                 await self._reopen.wait()
             finally:
-                listening.cancel()
-                await asyncio.wait({listening})
+                await end(listening)
             self._reopen.clear()
             await asyncio.sleep(REOPEN.delay_s(self._failed_commands))
 
@@ -117,9 +125,9 @@ class ChargerPort:
             self._commands.task_done()
 
     async def _enable(self, session_id: str) -> Input:
+        self._may_be_on = True
         try:
-            async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
-                await self._charger.enable()
+            await confirmed(self._charger.enable(), CHARGER_TIMEOUT)
         except Exception as err:  # noqa: BLE001 - see _explain
             return EnableFailed(self._evse_uid, session_id, self._explain(err))
         self._failed_commands = 0
@@ -127,15 +135,16 @@ class ChargerPort:
 
     async def _disable(self, session_id: str | None) -> Input:
         try:
-            async with asyncio.timeout(CHARGER_TIMEOUT.total_seconds()):
-                register_wh = await self._charger.disable()
+            register_wh = await confirmed(self._charger.disable(), CHARGER_TIMEOUT)
         except Exception as err:  # noqa: BLE001 - see _explain
             reason = self._explain(err)
             self._health.bad(self._part, f"cannot be switched off: {reason}")
             self._failed_commands += 1
+            self._is_open = False
             self._reopen.set()
             return DisableFailed(self._evse_uid, session_id, reason)
         self._failed_commands = 0
+        self._may_be_on = False
         return EnergyDisabled(self._evse_uid, session_id, register_wh)
 
     def _explain(self, err: Exception) -> str:
@@ -149,6 +158,10 @@ class ChargerPort:
             _LOGGER.error("%s: the driver failed", self._part, exc_info=err)
         return str(err) or type(err).__name__
 
+    def _on_end(self, reason: str) -> None:
+        self._is_open = False
+        self._on_down(reason)
+
     def _on_down(self, reason: str) -> None:
         self._health.bad(self._part, reason)
         self._post(ChargerLost(self._evse_uid))
@@ -156,6 +169,8 @@ class ChargerPort:
     def _on_event(self, event: ChargerEvent) -> None:
         match event:
             case charger_events.ChargerUp(state):
+                self._is_open = True
+                self._may_be_on = self._may_be_on or state.enabled
                 self._note_fault(state.fault)
                 self._post(_found(self._evse_uid, state))
                 self.found.set()

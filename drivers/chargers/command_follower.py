@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from drivers.chargers.base import ChargerEvent, ChargerState
     from drivers.chargers.command_config import CommandConfig
     from drivers.chargers.command_messages import Message
+
+_LOGGER = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 64  # Far more states than come between two looks at them
 _POLLS_PER_TIMEOUT: Final = 3
@@ -55,6 +58,8 @@ class Follower:
         self._is_on: bool | None = None
         self._confirmed_at = 0.0
         self._commands = 0
+        # From the first enable on, until a disable was confirmed.
+        self._may_be_on = False
 
     # ---- commands -------------------------------------------------------------------
 
@@ -62,6 +67,7 @@ class Follower:
         """Let energy flow."""
         limit = lowest(limit_amps, self._config.limit_amps)
         self._begin()
+        self._may_be_on = True
         try:
             await self._ask(Do.ENABLE, limit)
         except BaseException:
@@ -85,8 +91,12 @@ class Follower:
 
     async def leave(self) -> None:
         """Leave energy off, as far as there is time."""
-        with suppress(DriverError):
+        try:
             await self.link.ask(Do.DISABLE, within_s=self._timings.leave_s)
+        except DriverError as err:
+            if self._may_be_on:
+                name = self._config.command[0]
+                _LOGGER.warning("%s: nobody knows whether energy is off: %s", name, err)
 
     def _begin(self) -> None:
         self._commands += 1
@@ -94,6 +104,7 @@ class Follower:
 
     def _confirm(self, *, is_on: bool) -> None:
         self._is_on, self._confirmed_at = is_on, self._loop.time()
+        self._may_be_on = is_on
 
     async def _ask(self, do: Do, limit_amps: int | None = None) -> Message:
         within_s = self._config.answer_within.total_seconds()
@@ -127,6 +138,13 @@ class Follower:
 
     async def watch(self) -> None:
         """Ask again and again, until the program has been silent for too long."""
+        try:
+            await self._watch()
+        except Exception:
+            _LOGGER.exception("looking after the program failed; it is ended")
+            self._fail(TransientDeviceError("nobody looks after the program any more"))
+
+    async def _watch(self) -> None:
         limit_s = self._config.comm_timeout.total_seconds()
         while self._failure is None:
             await asyncio.sleep(limit_s / _POLLS_PER_TIMEOUT)

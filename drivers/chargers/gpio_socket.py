@@ -26,6 +26,8 @@ _REMEMBERED: Final = 64  # Far more states than come between two looks at them
 #: How often the chip is asked whether it is still there. Kernels before 6.6 wake nobody
 #: when a chip is unplugged.
 LOOK_EVERY_S: Final = 5.0
+#: An SD card may hang for longer; what is told and commanded does not wait for that.
+SAVE_S: Final = 2.0
 #: What faults are called; a line has no name for its own.
 FAULT: Final = "fault input"
 WELDED: Final = "energy though the relay is off, its contact may be welded"
@@ -56,7 +58,8 @@ class Socket:
         self._draw = Draw()
         self._saved_at = self._loop.time()
         self._cannot_save = False
-        self._failure: DriverError | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
         self._told = self.state = self._look()
         self._seen: deque[ChargerState] = deque(maxlen=_REMEMBERED)
         self._loop.add_reader(lines.fileno(), self._on_readable)
@@ -78,10 +81,12 @@ class Socket:
 
     async def disable(self) -> int | None:
         """Stop energy and read the register."""
-        with suppress(DriverError):  # What is wrong shows when it is switched off.
-            # The pulses up to now are this vehicle's.
-            self._take_edges()
-        self._switch(enabled=False)
+        try:
+            with suppress(DriverError):  # What is wrong shows when it is switched off.
+                # The pulses up to now are this vehicle's.
+                self._take_edges()
+        finally:
+            self._switch(enabled=False)
         await self._save()
         self._see()
         return self.state.wh
@@ -89,10 +94,12 @@ class Socket:
     async def leave(self) -> None:
         """Leave energy off, and the register on the disk."""
         self._stop_looking()
-        with suppress(DriverError):
-            self._read_edges()
-        with suppress(DriverError):
-            self._switch(enabled=False)
+        try:
+            with suppress(DriverError):
+                self._read_edges()
+        finally:
+            with suppress(DriverError):
+                self._switch(enabled=False)
         await self._save()
 
     def _switch(self, *, enabled: bool) -> None:
@@ -143,7 +150,7 @@ class Socket:
         """Take edges as they come: a fault does not wait for anybody."""
         try:
             self._take_edges()
-        except DriverError as err:
+        except Exception as err:  # noqa: BLE001 - else the loop would call for ever
             self._fail(err)
         self._woken.set()
 
@@ -166,7 +173,7 @@ class Socket:
         wait_s = LOOK_EVERY_S if settles_in_s is None else settles_in_s
         return self._loop.call_later(wait_s, self._look_again)
 
-    def _fail(self, err: DriverError) -> None:
+    def _fail(self, err: Exception) -> None:
         self._failure = err
         # The loop would call again and again.
         self._stop_looking()
@@ -260,11 +267,21 @@ class Socket:
         if self._register is None:
             return
         self._saved_at = self._loop.time()
-        try:
-            await asyncio.to_thread(self._register.save)
-        except DriverError as err:
-            if not self._cannot_save:
-                _LOGGER.warning("%s; what is counted is lost at a restart", err)
-            self._cannot_save = True
-        else:
-            self._cannot_save = False
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(asyncio.to_thread(self._register.save))
+        await asyncio.wait({self._saving}, timeout=SAVE_S)
+        problem = _problem_of(self._saving)
+        if problem and not self._cannot_save:
+            _LOGGER.warning("%s; what is counted is lost at a restart", problem)
+        self._cannot_save = bool(problem)
+
+
+def _problem_of(saving: asyncio.Task[None]) -> str:
+    """Say what keeps the register from being saved, nothing if it is."""
+    if not saving.done():
+        return f"the register was not written within {SAVE_S:g} s"
+    try:
+        saving.result()
+    except DriverError as err:
+        return str(err)
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from drivers.chargers.base import (
     Vehicle,
 )
 from drivers.errors import DriverError
+from drivers.loop_clock import now_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -28,8 +30,13 @@ if TYPE_CHECKING:
     from drivers.findings import Finding
     from drivers.meters.base import Meter as EnergyMeter
 
+_LOGGER = logging.getLogger(__name__)
+
 # A change at the socket, and the end of a session, wait no longer for their reading.
 READING_S: Final = 1.5
+# Together with its reading a disable() fits into the 5 s that a charger is given.
+DISABLE_S: Final = 4.8
+_LEAST_S: Final = 0.05
 
 
 class MeteredCharger(Charger):
@@ -68,8 +75,10 @@ class MeteredCharger(Charger):
 
     async def disable(self) -> int | None:
         """Stop energy, then read the meter; None if it gives no reading."""
+        deadline = now_s() + DISABLE_S
         await self._charger.disable()
-        return await self._read()
+        left_s = max(deadline - now_s(), _LEAST_S)
+        return await self._read(min(left_s, READING_S))
 
     def check(self) -> Iterable[Finding]:
         """Look at what the charger and the meter need."""
@@ -141,13 +150,19 @@ class MeteredCharger(Charger):
         self._told_silence = self._silence
         return MeterUp() if self._silence is None else MeterDown(self._silence)
 
-    async def _read(self) -> int | None:
+    async def _read(self, within_s: float = READING_S) -> int | None:
         """Read the meter; remember why there is no reading."""
         try:
-            async with asyncio.timeout(READING_S):
+            async with asyncio.timeout(within_s):
                 wh = await self._meter.read_wh()
         except (DriverError, TimeoutError) as err:
-            self._silence = str(err) or f"no answer within {READING_S:g} s"
+            self._silence = str(err) or f"no answer within {within_s:.2g} s"
+            return None
+        except Exception as err:
+            # Energy is off all the same, or flows, and that is what counts.
+            if self._silence is None:
+                _LOGGER.exception("the meter failed in a way it should not")
+            self._silence = f"{type(err).__name__}: {err}"
             return None
         self._silence = None
         return wh

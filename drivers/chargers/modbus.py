@@ -26,7 +26,9 @@ __all__ = ["ModbusCharger", "ModbusConfig"]
 
 _LOGGER = logging.getLogger(__name__)
 
-LEAVE_S: Final = 1.0  # What may be spent on energy off when nobody listens any more
+# What may be spent on energy off when nobody listens any more, besides two answers that
+# may have to be waited for: the line rests, or somebody else on it is asked.
+LEAVE_S: Final = 2.0
 
 
 class ModbusCharger(Charger):
@@ -84,10 +86,11 @@ class ModbusCharger(Charger):
         """Leave energy off, in a moment or not at all."""
         if not follower.is_found:
             return
-        why = f"no confirmation within {LEAVE_S:g} s"
+        within_s = LEAVE_S + 2 * self._config.answer_timeout.total_seconds()
+        why = f"no confirmation within {within_s:g} s"
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_S):
+                async with asyncio.timeout(within_s):
                     await follower.disable()
                     return
         except DriverError as err:

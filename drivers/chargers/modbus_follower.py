@@ -139,9 +139,9 @@ class Follower:
         """Read everything; put right what is not as it should be."""
         reading = await self._controller.read()
         self._heard_at = now_s()
-        if self._is_doubtful(reading):
-            return
-        self._tell(reading)
+        if not self._is_doubtful(reading):
+            self._tell(reading)
+        # Whatever the state is, what flows is told by other registers as well.
         flows = reading.enabled or reading.vehicle is Vehicle.CHARGING
         if flows and not self._wants_energy:
             _LOGGER.warning(
@@ -168,17 +168,13 @@ class Follower:
         )
 
     def _is_doubtful(self, reading: Reading) -> bool:
-        """Tell whether a state that there is not was read for the first time."""
+        """Tell whether a state that there is not was read, and not the time before."""
         if reading.is_known:
             self._unknown = None
             return False
-        if self._unknown == reading.fault:
+        if self._unknown is not None:
             return False
-        _LOGGER.warning(
-            "%s tells %s, which is in no list of its states",
-            self._config.name,
-            reading.fault,
-        )
+        _LOGGER.warning("%s tells %s", self._config.name, reading.fault)
         self._unknown = reading.fault
         return True
 

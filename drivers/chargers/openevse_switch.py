@@ -38,8 +38,8 @@ class Timings:
     relay_s: float = 3.3
     #: From there on, until FD must have opened it.
     emergency_s: float = 1.0
-    #: What may be spent on energy off when nobody listens any more.
-    leave_s: float = 1.0
+    #: What may be spent on energy off when nobody listens any more: two answers.
+    leave_s: float = 2.5
 
 
 DEFAULT_TIMINGS: Final = Timings()
@@ -92,6 +92,8 @@ class Switch:
         self._controller = controller
         self._timings = timings
         self._turn = asyncio.Lock()
+        # From the first command to open on: the latest status may be from before it.
+        self._may_be_open = False
 
     async def open(self) -> None:
         """Let energy flow; return when the controller says that it may."""
@@ -129,13 +131,19 @@ class Switch:
 
     async def leave(self) -> None:
         """Tell it to hold energy back, in a moment or not at all."""
-        status = self._controller.status
-        if status is None or self._controller.client.failure is not None:
-            return
-        with suppress(DriverError, TimeoutError):
-            async with asyncio.timeout(self._timings.leave_s):
-                for words in self.gate.leave(status):
-                    await self._controller.client.ask(*words)
+        status = None if self._may_be_open else self._controller.status
+        why = f"no answer within {self._timings.leave_s:g} s"
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timings.leave_s):
+                    for words in self.gate.leave(status):
+                        await self._controller.command(*words)
+                    return
+        except DriverError as err:
+            why = str(err)
+        _LOGGER.warning(
+            "%s: nobody knows whether energy is off: %s", self._controller.name, why
+        )
 
     async def _open(self) -> None:
         status = _healthy(await self._controller.read_status())
@@ -143,6 +151,7 @@ class Switch:
             await self._clear_boot_lock()
         deadline = now_s() + self._timings.confirm_s
         before = None
+        self._may_be_open = True
         while (step := self.gate.step_open(status)) is not None:
             if now_s() > deadline:
                 raise TransientDeviceError(
@@ -172,6 +181,7 @@ class Switch:
                 step, patience = self.gate.EMERGENCY, deadline
             before = await self._do(step, before)
             status = await self._controller.read_status()
+        self._may_be_open = False
 
     async def _do(
         self, step: tuple[str, ...], before: tuple[str, ...] | None

@@ -44,8 +44,8 @@ class Gate(ABC):
         """Return what comes next until the relay is open and stays so."""
 
     @abstractmethod
-    def leave(self, status: Status) -> list[tuple[str, ...]]:
-        """Return what to send before nobody listens any more."""
+    def leave(self, status: Status | None) -> list[tuple[str, ...]]:
+        """Return what to send before nobody listens any more; None is any state."""
 
     def shows_unplugged(self, status: Status) -> bool:
         """Tell whether a vehicle has left since the gate was opened, seen or not."""
@@ -76,9 +76,9 @@ class AuthLockGate(Gate):
             return WAIT
         return ("FE",) if status.state == State.DISABLED else None
 
-    def leave(self, status: Status) -> list[tuple[str, ...]]:
+    def leave(self, status: Status | None) -> list[tuple[str, ...]]:
         """Lock."""
-        return [] if status.is_auth_locked else [("S4", "1")]
+        return [] if status and status.is_auth_locked else [("S4", "1")]
 
     def shows_unplugged(self, status: Status) -> bool:
         """Locked by itself: there was no vehicle for a while, or no power."""
@@ -111,9 +111,9 @@ class SleepGate(Gate):
             return None
         return ("FS",)
 
-    def leave(self, status: Status) -> list[tuple[str, ...]]:
+    def leave(self, status: Status | None) -> list[tuple[str, ...]]:
         """Send it to sleep, in a fault too."""
-        return [] if status.state == State.SLEEPING else [("FS",)]
+        return [] if status and status.state == State.SLEEPING else [("FS",)]
 
 
 class DisableGate(SleepGate):
@@ -125,8 +125,8 @@ class DisableGate(SleepGate):
             return WAIT if status.state == State.DISABLED else ("FD",)
         return super().step_close(status)
 
-    def leave(self, status: Status) -> list[tuple[str, ...]]:
+    def leave(self, status: Status | None) -> list[tuple[str, ...]]:
         """Disable, then sleep."""
-        if status.is_relay_closed:
+        if status is None or status.is_relay_closed:
             return [("FD",), ("FS",)]
         return super().leave(status)

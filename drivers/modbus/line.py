@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from drivers.errors import TransientDeviceError, UnsupportedDeviceError
 from drivers.loop_clock import now_s
 from drivers.modbus.client import explain_closed, make_client, suspects
+from drivers.modbus.turns import Turns
 from drivers.modbus.values import Table
 
 if TYPE_CHECKING:
@@ -25,14 +26,20 @@ _WORDS: Final = {
     2: "illegal address: check address and table",
     3: "illegal value: check type and address",
     4: "device failure",
+    5: "device needs long",
     6: "device busy",
     10: "gateway without a path: check device_id",
     11: "gateway got no answer: check device_id and the wiring behind it",
 }
 
 
+_WITHOUT_PATH: Final = 11
+#: What may be different in a moment, and says nothing about the request.
+_NOT_NOW: Final = frozenset([5, 6, _WITHOUT_PATH])
+
+
 class NoAnswerError(TransientDeviceError):
-    """Nothing came back, or nothing that could be read: it may have been obeyed."""
+    """Nothing came back, or nothing that is an answer: it may have been obeyed."""
 
 
 class RefusedError(TransientDeviceError):
@@ -74,7 +81,7 @@ class ModbusLine:
         self.settings = _settings(device)
         self._device = device
         self._client: Any = None
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._free_at = 0.0
 
     async def read(
@@ -102,10 +109,9 @@ class ModbusLine:
                 if attempt == _READS:
                     raise
                 continue
-            if table.is_of_bits:
-                return [int(bit) for bit in answer.bits[:count]]
-            if len(answer.registers) == count:
-                return list(answer.registers)
+            values = answer.bits[:count] if table.is_of_bits else answer.registers
+            if len(values) == count:
+                return [int(value) for value in values]
         raise NoAnswerError(f"{device.name}: expected {count} words from {what}")
 
     async def write(
@@ -139,8 +145,7 @@ class ModbusLine:
         what: str,
         ask: Callable[[Any], Awaitable[Any]],
     ) -> Any:  # noqa: ANN401 - the library's
-        is_rtu = device.endpoint.is_rtu
-        async with self._turn:
+        async with self._turns.take(device.device_id):
             await self._rest()
             client = await self._opened()
             # Each device has its own patience, whoever has opened the line.
@@ -148,20 +153,23 @@ class ModbusLine:
             client.ctx.comm_params.timeout_connect = patience_s
             was_answered = False
             try:
-                answer = await ask(client)
+                answer = await _unless_cancelled(ask(client))
                 was_answered = True
             except Exception as err:
                 # The library raises its own, struct.error and IndexError for garbage.
+                self._turns.note(device.device_id, was_answered=False)
                 raise NoAnswerError(
                     f"{device.name} does not answer ({what}): check {suspects(device)}"
                 ) from err
             finally:
                 rest = device.pause if was_answered else device.answer_timeout
-                if is_rtu:
+                if device.endpoint.is_rtu:
                     self._free_at = now_s() + rest.total_seconds()
-        if answer.isError():
-            code = getattr(answer, "exception_code", 0)
-            raise RefusedError(
+            code = getattr(answer, "exception_code", 0) if answer.isError() else None
+            self._turns.note(device.device_id, was_answered=code != _WITHOUT_PATH)
+        if code is not None:
+            refusal = NoAnswerError if code in _NOT_NOW else RefusedError
+            raise refusal(
                 f"{device.name} refuses {what}: exception {code}"
                 + (f", {_WORDS[code]}" if code in _WORDS else "")
             )
@@ -190,6 +198,16 @@ class ModbusLine:
                 raise explain_closed(self._device)
             self._client = client
         return self._client
+
+
+async def _unless_cancelled(answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - the library's
+    """Wait for it; before Python 3.12 `wait_for` loses a cancellation beside it."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await answer
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 @dataclass(slots=True)

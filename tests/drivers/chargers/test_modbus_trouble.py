@@ -74,6 +74,39 @@ def test_a_state_that_there_is_not() -> None:
     run_virtual(main())
 
 
+def test_states_that_there_are_not() -> None:
+    """Another one each time is a fault as well, and energy is looked after."""
+
+    async def main() -> None:
+        async with Bench(poll_every=timedelta(seconds=1)).listening() as bench:
+            await bench.later(0)
+            told = []
+            for number in range(10):
+                bench.evse.odd_state = 100 + number
+                told += await bench.later(1)
+                if number == 5:
+                    bench.evse.boot()
+            assert bench.evse.amps == 0
+            faults = [event for event in told if isinstance(event, Fault)]
+            assert "state 101" in faults[0].name
+
+    run_virtual(main())
+
+
+def test_energy_is_looked_after_in_a_state_that_there_is_not() -> None:
+    """Though it is read for the first time, and is none so far."""
+
+    async def main() -> None:
+        async with Bench(poll_every=timedelta(seconds=1)).listening() as bench:
+            await bench.later(0)
+            bench.evse.boot()
+            bench.evse.odd_state = 77
+            await bench.later(1.5)
+            assert bench.evse.amps == 0
+
+    run_virtual(main())
+
+
 def test_a_state_that_is_read_wrong_at_the_start() -> None:
     """It is read again, and is no fault."""
 

@@ -118,6 +118,17 @@ def test_before_nobody_listens(
 
 
 @pytest.mark.parametrize(
+    ("gate", "commands"),
+    [(AUTH, [LOCK]), (SLEEPING, [FS]), (DISABLING, [FD, FS])],
+)
+def test_before_nobody_listens_to_an_unknown_state(
+    gate: Gate, commands: list[Step]
+) -> None:
+    """Whatever may be needed is sent."""
+    assert gate.leave(None) == commands
+
+
+@pytest.mark.parametrize(
     ("gate", "state", "flags", "shows"),
     [
         (AUTH, B, LOCKED, True),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from drivers.modbus.address import DeviceAddress
 from tests.drivers.modbus.evse import AMPS, CONFIG, OUTPUT, TOTAL, SimpleEvse
 from tests.drivers.modbus.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
     from pymodbus.constants import ExcCodes
 
@@ -194,6 +196,16 @@ def _fill(registers: list[int], start: int, words: dict[int, int]) -> None:
             registers[register - start] = word
 
 
+def device(port: str, device_id: int = 1, answer_ms: int = 200) -> DeviceAddress:
+    """Address a device with little patience."""
+    return DeviceAddress(
+        port=port,
+        device_id=device_id,
+        pause=timedelta(milliseconds=2),
+        answer_timeout=timedelta(milliseconds=answer_ms),
+    )
+
+
 @asynccontextmanager
 async def serve(station: Station, kind: str) -> AsyncIterator[str]:
     """Run the server; give the port for a configuration."""
@@ -206,13 +218,3 @@ async def serve(station: Station, kind: str) -> AsyncIterator[str]:
     else:
         async with station.serve_tcp(framer=FramerType.RTU):
             yield f"socket://{station.address}"
-
-
-def run(main: Coroutine[None, None, None]) -> None:
-    """Run a test's coroutine; a hang fails."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await main
-
-    asyncio.run(bounded())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -21,23 +20,13 @@ from drivers.modbus.address import DeviceAddress
 from drivers.modbus.line import Lines, ModbusLine, NoAnswerError, RefusedError
 from drivers.modbus.values import Table
 from tests.drivers.modbus.evse import AMPS, STATE, TOTAL
-from tests.drivers.modbus.server import METER_ID, Station, run, serve
-from tests.drivers.pipes import open_files
+from tests.drivers.modbus.server import METER_ID, Station, device, serve
+from tests.drivers.pipes import open_files, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = ["tcp", "rtu over tcp", "rtu"]
-
-
-def device(port: str, device_id: int = 1, answer_ms: int = 200) -> DeviceAddress:
-    """Address a device with little patience."""
-    return DeviceAddress(
-        port=port,
-        device_id=device_id,
-        pause=timedelta(milliseconds=2),
-        answer_timeout=timedelta(milliseconds=answer_ms),
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

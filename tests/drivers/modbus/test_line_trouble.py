@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from pymodbus.framer import FramerRTU
 
-from drivers.modbus.line import ModbusLine, NoAnswerError
+from drivers.modbus.line import ModbusLine, NoAnswerError, RefusedError
 from drivers.modbus.values import Table
+from tests.drivers.modbus.bus import Bus
 from tests.drivers.modbus.evse import AMPS, STATE, TOTAL
-from tests.drivers.modbus.server import METER_ID, Station, run, serve
-from tests.drivers.modbus.test_line import device
+from tests.drivers.modbus.server import METER_ID, Station, device, serve
+from tests.drivers.pipes import run
+from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,3 +113,61 @@ def test_each_device_has_its_own_patience(first_ms: int, second_ms: int) -> None
             await line.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("code", [5, 6, 11])
+def test_who_has_no_time_now_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """It is as if nothing had come; the error says what came all the same."""
+
+    async def main() -> None:
+        bus, evse = Bus(1), device("/dev/x")
+        bus.install(monkeypatch)
+        line = ModbusLine(evse)
+        bus.refusals = [code]
+        assert await line.read(evse, Table.HOLDING, STATE, 1) == [1]
+        bus.refusals = [code]
+        with pytest.raises(NoAnswerError, match=f"exception {code}, "):
+            await line.write(evse, Table.HOLDING, AMPS, [6])
+        bus.refusals = [2, 2]
+        with pytest.raises(RefusedError):
+            await line.read(evse, Table.HOLDING, STATE, 1)
+        assert bus.refusals == [2]
+
+    run_virtual(main())
+
+
+def test_a_cancellation_that_the_library_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An end is one, also when it comes in the moment of an answer."""
+
+    async def main() -> None:
+        bus, evse = Bus(1), device("/dev/x")
+        bus.install(monkeypatch)
+        bus.swallows = True
+        line = ModbusLine(evse)
+        asking = asyncio.create_task(line.read(evse, Table.HOLDING, STATE, 1))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await line.read(evse, Table.HOLDING, STATE, 1)
+
+    run_virtual(main())
+
+
+def test_bits_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to another question has none, and is none."""
+
+    async def main() -> None:
+        bus, evse = Bus(1), device("/dev/x")
+        bus.install(monkeypatch)
+        line = ModbusLine(evse)
+        assert await line.read(evse, Table.COIL, 7, 1) == [0]
+        bus.is_short = True
+        with pytest.raises(NoAnswerError, match="expected 1 words from coil 7"):
+            await line.read(evse, Table.COIL, 7, 1)
+
+    run_virtual(main())

@@ -10,6 +10,7 @@ from agent.domain.messages import CardLifted, CardTapped, CardUnread, Input
 from agent.domain.transforms import NOTHING, UidTransform
 from agent.domain.uid import Technology, Uid, UidProblem, aliases_of, find_problem
 from agent.errors import STORE_ERRORS, StoreCorruptError
+from agent.reader_noise import Standing, UselessCards
 from agent.supervisor import supervise
 from drivers.readers import base as reader_events
 
@@ -154,13 +155,21 @@ class ReaderPort:
         self._transform = transform
         self._desk = desk
         self._post = post
-        self._health = health
         self._part = f"reader {name}"
+        self._standing = Standing(self._part, health)
         self._watchers: list[Callable[[SeenCard], None]] = []
+        self._useless = UselessCards(name)
 
     async def run(self) -> None:
         """Read cards until cancelled."""
-        await supervise(self._part, self.driver.events, self._on_event, self._on_down)
+        standing = self._standing
+        try:
+            await supervise(
+                self._part, self.driver.events, self._on_event, standing.down
+            )
+            standing.settle()
+        finally:
+            standing.close()
 
     @contextmanager
     def watched_by(self, hear: Callable[[SeenCard], None]) -> Iterator[None]:
@@ -191,8 +200,11 @@ class ReaderPort:
         except ValueError as err:
             self._on_unreadable(seen._replace(problem=str(err)))
             return
+        problem = find_problem(uid, technology)
+        if problem and self._useless.is_noise():
+            return
         self._tell(seen._replace(uid=uid))
-        if find_problem(uid, technology) is UidProblem.WRONG_LENGTH:
+        if problem is UidProblem.WRONG_LENGTH:
             _LOGGER.warning(
                 "reader %s: no %s card has a number of %d bytes; how to read it says: "
                 "rfid-agent readers identify",
@@ -203,6 +215,8 @@ class ReaderPort:
         )
 
     def _on_unreadable(self, seen: SeenCard) -> None:
+        if self._useless.is_noise():
+            return
         _LOGGER.warning("reader %s: unreadable card: %s", self.name, seen.problem)
         self._tell(seen)
         self._post(self._desk.unread(self.name))
@@ -210,9 +224,6 @@ class ReaderPort:
     def _tell(self, seen: SeenCard) -> None:
         for hear in list(self._watchers):
             hear(seen)
-
-    def _on_down(self, reason: str) -> None:
-        self._health.bad(self._part, reason)
 
     def _on_event(self, event: ReaderEvent) -> None:
         match event:
@@ -224,9 +235,9 @@ class ReaderPort:
             case reader_events.CardLeft():
                 self._post(CardLifted(self.name, event.slot))
             case reader_events.ReaderUp(device):
-                self._health.good(self._part, device)
+                self._standing.up(device)
             case reader_events.ReaderDown(reason):
-                self._on_down(reason)
+                self._standing.down(reason)
             case _:
                 assert_never(event)
 

@@ -148,7 +148,7 @@ def _not_understood(
     command: bytes, expected: str, answer: bytes
 ) -> UnsupportedDeviceError:
     # A longer answer could be anything, a card number included.
-    short = len(answer) <= len(DONE) + 1
+    short = len(answer) <= len(SW_FAILED)
     got = _hex(answer) if short else f"{len(answer)} bytes"
     return UnsupportedDeviceError(
         f"expected {expected} as answer to {_hex(command)}, got {got}: "

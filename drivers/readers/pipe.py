@@ -6,6 +6,7 @@ number may follow `ISO14443:` (what it is otherwise), `ISO15693:` or `EM4100:`.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass
@@ -97,10 +98,17 @@ class PipeReader(Reader):
         self._monotonic = monotonic
 
     async def events(self) -> AsyncGenerator[ReaderEvent]:
-        """Yield what is written to the pipe, ReaderUp first; no card lies on yet."""
+        """Yield what is written to the pipe, ReaderUp first; no card lies on yet.
+
+        What waited in it for somebody to read it are cards of then, and dropped.
+        """
         protocol = CardProtocol()
         with LineFifo(self._path) as fifo:
+            fifo.read()
             yield ReaderUp(f"pipe {self._path}")
             async for line in fifo:
                 for event in protocol.receive(line, self._monotonic()):
                     yield event
+                # A full pipe has thousands of lines, and its writer fills it again:
+                # all others would wait until he tires.
+                await asyncio.sleep(0)

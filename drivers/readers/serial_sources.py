@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from drivers.readers.base import ReaderUp
@@ -29,6 +30,12 @@ _LOGGER = logging.getLogger(__name__)
 GARBAGE_BYTES: Final = 48
 # Of lines that have 7 to 10 bytes.
 SHORT_GARBAGE_BYTES: Final = 24
+# Between two times that a format is called wrong: what makes noise and cards by turns
+# would fill the log.
+PUZZLED_EVERY_S: Final = 60.0
+# Before each look at a line on which no number is believed: what a device on USB says
+# in a second would take a processor a second to look at.
+NOISY_PAUSE_S: Final = 0.05
 # A loop that was held up may find a reader's bytes only after the time was over.
 GRACE_S: Final = 0.02
 
@@ -111,12 +118,15 @@ class _Heard(Source):
         self._most_garbage = SHORT_GARBAGE_BYTES if is_short else GARBAGE_BYTES
         self._garbage_bytes = 0
         self._is_puzzled = False
+        self._patient_until = -inf
 
     async def start(self) -> str:
         """Say what should be there: nobody can ask."""
         return f"{self._format.value} reader"
 
     async def next_events(self) -> list[ReaderEvent]:
+        if self._presence.is_noisy(self._monotonic()):
+            await asyncio.sleep(NOISY_PAUSE_S)
         leaves_at = self._presence.leaves_at()
         data = await self._read(leaves_at)
         at = self._monotonic()
@@ -147,9 +157,12 @@ class _Heard(Source):
         if found and self._is_puzzled:
             self._is_puzzled = False
             return [ReaderUp(device)]
-        if self._is_puzzled or self._garbage_bytes <= self._most_garbage:
+        now = self._monotonic()
+        is_patient = self._is_puzzled or now < self._patient_until
+        if is_patient or self._garbage_bytes <= self._most_garbage:
             return []
         self._is_puzzled = True
+        self._patient_until = now + PUZZLED_EVERY_S
         is_text = self._format is Format.ASCII
         problem = (
             f"{self._garbage_bytes} bytes and no "

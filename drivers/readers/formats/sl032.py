@@ -15,7 +15,7 @@ from drivers.errors import FrameError
 from drivers.readers.base import Technology
 from drivers.readers.formats.dialogue import Dialogue, Module
 from drivers.readers.formats.framing import CardReport, Cut
-from drivers.readers.uids import UID_LENGTHS, UnreadableCardError
+from drivers.readers.uids import UnreadableCardError, find_flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +126,6 @@ def parse_card(answer: Answer) -> CardReport | None:
     if answer.status != OK:
         raise FrameError(f"expected status 00, 01 or 0A, got {answer.status:02X}")
     uid = answer.data[:-1]  # The type of card comes last
-    if len(uid) not in UID_LENGTHS:
-        raise UnreadableCardError(f"expected 4, 7 or 10 bytes of uid, got {len(uid)}")
+    if flaw := find_flaw(uid):
+        raise UnreadableCardError(flaw)
     return CardReport(uid, Technology.ISO14443)

@@ -73,8 +73,7 @@ class Twn4(Module):
         wanted = self._mode
         version = await self._get_version()
         await self._dialogue.repeat(lambda: self._ask(SET_TAG_TYPES))
-        text = version[1:].decode("ascii", errors="replace")  # A length comes first
-        name = "TWN4 " + "".join(char for char in text if char.isprintable())
+        name = f"TWN4 {describe(version)}".rstrip()
         return name if self._mode == wanted else f"{name}, without CRC"
 
     async def _get_version(self) -> bytes:
@@ -122,6 +121,17 @@ class Twn4(Module):
         if payload[0] != ERR_NONE:
             raise FrameError(f"expected error code 00, got {payload[0]:02X}")
         return payload[1:]
+
+
+def describe(version: bytes) -> str:
+    """Take the text out of the result of GET_VERSION; empty if that is none.
+
+    Nothing in an answer tells what it is the answer to, and one to SEARCH_TAG that
+    comes late holds a card's number.
+    """
+    length, text = version[:1], version[1:]
+    is_text = length == bytes([len(text)]) and text.isascii()
+    return "".join(filter(str.isprintable, text.decode("ascii"))) if is_text else ""
 
 
 def compute_crc(data: bytes) -> int:

@@ -43,6 +43,8 @@ def test_a_request_that_the_sl032_got_wrong_is_repeated() -> None:
         sl032.parse_card(sl032.Answer(0x01, 0xF0, b""))
     with pytest.raises(UnreadableCardError, match="got 6"):
         sl032.parse_card(sl032.Answer(0x01, 0x00, bytes(7)))
+    with pytest.raises(UnreadableCardError, match="begins with 88"):
+        sl032.parse_card(sl032.Answer(0x01, 0x00, bytes.fromhex("88 04A1B2 01")))
 
 
 def test_an_old_sl032_need_not_know_its_firmware() -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
 _UP: Final = "ChargerUp"
 _CHANGES: Final = ("Connected", "Disconnected")
@@ -115,12 +114,7 @@ class _Served:
         self.port = self._run(self._enter())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._run(self._serving.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

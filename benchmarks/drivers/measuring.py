@@ -19,7 +19,6 @@ from benchmarks.verdicts import Verdict, percentile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from benchmarks.drivers.subject import Sample
 
@@ -83,12 +82,7 @@ class Yardstick:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def sample(self, number: int) -> list[float]:

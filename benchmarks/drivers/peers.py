@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
 _BITS_PER_BYTE: Final = 10  # On a line of 8N1
 _BEFORE_LAST_S: Final = 0.001  # About a byte at 9600 baud
@@ -103,12 +102,7 @@ class PtyPeer(Peer):
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._stop)
         if self._device is not None:
             self._thread.join()
@@ -148,12 +142,7 @@ class TcpPeer(Peer):
         self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
         self._server.close()
 

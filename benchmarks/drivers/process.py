@@ -16,7 +16,6 @@ from benchmarks.drivers.wire import IDLE, Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
 _PATIENCE_S: Final = 15.0
 _END_S: Final = 5.0  # Leaving energy off takes some drivers a moment
@@ -54,12 +53,7 @@ class DriverProcess:
         self._stdout = cast("IO[bytes]", self._process.stdout)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.let_go()
             self._process.wait(_END_S)

@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from pathlib import Path
@@ -15,11 +17,11 @@ T = TypeVar("T")
 HANG_S = 30.0  # On a busy machine, too
 
 
-def run(main: Coroutine[None, None, None]) -> None:
+def run(main: Coroutine[None, None, None], within_s: float = HANG_S) -> None:
     """Run a test's coroutine; a hang fails."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(HANG_S):
+        async with asyncio.timeout(within_s):
             await main
 
     asyncio.run(bounded())
@@ -33,6 +35,17 @@ def write(path: Path, data: bytes | str) -> None:
         assert os.write(fd, raw) == len(raw)
     finally:
         os.close(fd)
+
+
+async def cancel_while_waiting(main: Coroutine[None, None, None]) -> None:
+    """Start it, and cancel it where it waits; no file may stay open."""
+    before = open_files()
+    waiting = asyncio.create_task(main)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert open_files() == before
 
 
 async def take(events: AsyncIterator[T], count: int) -> list[T]:

@@ -12,10 +12,22 @@ from drivers.errors import DeviceGoneError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from drivers.serial_port import SerialPort
+
+EVERY_BYTE = bytes(range(256))
+
 
 def now() -> float:
     """Tell the loop's time, which may be virtual."""
     return asyncio.get_running_loop().time()
+
+
+async def read_all(port: SerialPort, count: int) -> bytes:
+    """Read until so many bytes have come."""
+    data = b""
+    while len(data) < count:
+        data += await port.read()
+    return data
 
 
 class Device(Protocol):

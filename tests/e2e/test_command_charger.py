@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.drivers.chargers.command_example import ExampleCharger
+from tests.drivers.processes import is_running
 from tests.e2e import cards
+from tests.e2e.equipment import station_with
 from tests.e2e.reports import the_session
 from tests.e2e.station import AgentProcess
 from tests.e2e.tables import EVSE, OTHER_EVSE, evse
@@ -36,15 +38,8 @@ def charger(tmp_path: Path) -> ExampleCharger:
 @pytest.fixture
 def agent(emsp: ExtrawestServer, charger: ExampleCharger) -> Iterator[AgentProcess]:
     """Run the daemon with that program, synchronised."""
-    process = AgentProcess(emsp, start=False)
-    process.tables["evse"][0]["charger"] = {
-        "driver": "command",
-        "command": charger.command,
-        "limit_amps": 16,
-    }
-    with process as running:
-        running.start()
-        running.wait_for_whitelist(len(cards.listed()))
+    table = {"driver": "command", "command": charger.command, "limit_amps": 16}
+    with station_with(emsp, charger=table) as running:
         yield running
 
 
@@ -54,15 +49,6 @@ def program_of(pid: int) -> int:
     found = [int(child) for child in children.read_text().split()]
     assert len(found) == 1, found
     return found[0]
-
-
-def is_running(pid: int) -> bool:
-    """Say whether a process is there, and has not ended."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def plug(agent: AgentProcess, charger: ExampleCharger) -> None:

@@ -11,14 +11,15 @@ import pytest
 
 from tests.drivers.modbus.server import METER_ID, Station, serve
 from tests.e2e import cards
+from tests.e2e.equipment import station_with
 from tests.e2e.reports import the_session
-from tests.e2e.station import AgentProcess
 from tests.e2e.tables import EVSE
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from tests.e2e.station import AgentProcess
     from tests.interop.extrawest import ExtrawestServer
 
 pytestmark = pytest.mark.stack
@@ -65,17 +66,14 @@ def agent_with(
     emsp: ExtrawestServer, hardware: StationThread
 ) -> Iterator[AgentProcess]:
     """Run the daemon on that controller, synchronised."""
-    process = AgentProcess(emsp, start=False)
-    process.tables["evse"][0]["charger"] = {
+    charger = {
         "driver": "modbus",
         "port": hardware.port,
         "limit_amps": 16,
         "pause": "2ms",
         "poll_every": "100ms",
     }
-    with process as agent:
-        agent.start()
-        agent.wait_for_whitelist(len(cards.listed()))
+    with station_with(emsp, charger=charger) as agent:
         yield agent
 
 

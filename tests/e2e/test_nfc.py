@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e import cards
+from tests.e2e.equipment import station_with
 from tests.e2e.reports import the_session
-from tests.e2e.station import AgentProcess
 from tests.e2e.tables import READER
 from tests.e2e.waiting import until
 from tests.stack.nfc_pty import Pn532OnPty
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.e2e.station import AgentProcess
     from tests.e2e.streams import Event
     from tests.interop.extrawest import ExtrawestServer
 
@@ -36,19 +37,13 @@ def pn532(tmp_path: Path) -> Iterator[Pn532OnPty]:
 @contextmanager
 def station(emsp: ExtrawestServer, pn532: Pn532OnPty) -> Iterator[AgentProcess]:
     """Run the daemon with that reader, synchronised, and ready for cards."""
-    process = AgentProcess(emsp, start=False)
-    process.tables["reader"] = [
-        {
-            "name": READER,
-            "driver": "nfc",
-            "device": str(pn532.link),
-            "poll_every": "20ms",
-            "held_for": "200ms",
-        }
-    ]
-    with process as agent:
-        agent.start()
-        agent.wait_for_whitelist(len(cards.listed()))
+    reader = {
+        "driver": "nfc",
+        "device": str(pn532.link),
+        "poll_every": "20ms",
+        "held_for": "200ms",
+    }
+    with station_with(emsp, reader=reader) as agent:
         pn532.wait_for_looks(3)
         yield agent
 

@@ -10,12 +10,11 @@ import pytest
 from tests.drivers.chargers.rapi_emulator import Build
 from tests.drivers.chargers.rapi_emulator_lines import (
     EmulatorThread,
-    PtyLine,
-    TcpLine,
+    make_line,
 )
 from tests.e2e import cards
+from tests.e2e.equipment import station_with
 from tests.e2e.reports import the_session
-from tests.e2e.station import AgentProcess
 from tests.e2e.tables import EVSE
 from tests.e2e.waiting import until
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.e2e.station import AgentProcess
     from tests.interop.extrawest import ExtrawestServer
 
 pytestmark = pytest.mark.stack
@@ -34,30 +34,15 @@ WATTS = 7200
 def controller(kind: str, folder: Path, build: Build) -> Iterator[EmulatorThread]:
     """Run a controller on a pty or behind a serial server."""
     build.settle_s = 0.05
-
-    async def make() -> PtyLine | TcpLine:
-        if kind == "pty":
-            return PtyLine(folder / "evse", build)
-        line = TcpLine(build)
-        await line.serve()
-        return line
-
-    with EmulatorThread(make) as thread:
+    with EmulatorThread(lambda: make_line(kind, folder, build)) as thread:
         yield thread
 
 
 @contextmanager
 def station(emsp: ExtrawestServer, evse: EmulatorThread) -> Iterator[AgentProcess]:
     """Run the daemon on that controller, synchronised."""
-    process = AgentProcess(emsp, start=False)
-    process.tables["evse"][0]["charger"] = {
-        "driver": "openevse",
-        "port": evse.url,
-        "limit_amps": 16,
-    }
-    with process as agent:
-        agent.start()
-        agent.wait_for_whitelist(len(cards.listed()))
+    charger = {"driver": "openevse", "port": evse.url, "limit_amps": 16}
+    with station_with(emsp, charger=charger) as agent:
         yield agent
 
 

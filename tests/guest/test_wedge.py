@@ -5,29 +5,23 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from evdev import InputDevice, ecodes
 
 from drivers.errors import AccessDeniedError, DeviceGoneError, TransientDeviceError
-from drivers.readers.base import CardArrived, CardLeft, CardUnreadable, ReaderUp
+from drivers.readers.base import CardArrived, CardUnreadable, ReaderUp
 from drivers.readers.wedge import WedgeConfig, WedgeReader
 from drivers.readers.wedge_keys import PAUSE_S
 from drivers.readers.wedge_number import NumberFormat
 from tests.guest.keyboards import OFFICE, PACE_S, PORT, Keyboard, change
 from tests.guest.listening import open_files, run, threads, told_by
 from tests.guest.users import AGENT, as_user
+from tests.guest.wedge_bench import DEVICE, listening, the_card, wedge
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from drivers.readers.base import ReaderEvent
-
-DEVICE = "ffff:0035"
 TIMES = 100
 HEX = [
     ("04a1b2c3d4e5f6\n", "04A1B2C3D4E5F6"),
@@ -36,29 +30,6 @@ HEX = [
     ("04-a1-b2-c3\t", "04A1B2C3"),
     ("04 a1.b2 c3\n\n", "04A1B2C3"),
 ]
-
-
-def wedge(device: str = DEVICE, **config: Any) -> WedgeReader:  # noqa: ANN401 - any key
-    """Make a reader of which cards leave at once."""
-    config["held_for"] = timedelta(milliseconds=1)
-    return WedgeReader(WedgeConfig(device=device, **config))
-
-
-@asynccontextmanager
-async def listening(reader: WedgeReader) -> AsyncIterator[AsyncIterator[ReaderEvent]]:
-    """Listen once it is up and takes what is typed for the beginning of a number."""
-    async with told_by(reader.events()) as events:
-        assert isinstance(await anext(events), ReaderUp)
-        await asyncio.sleep(PAUSE_S * 1.2)
-        yield events
-
-
-async def the_card(events: AsyncIterator[ReaderEvent]) -> str:
-    """Return the next card; the one before has left, perhaps not told yet."""
-    while isinstance(event := await anext(events), CardLeft):
-        pass
-    assert isinstance(event, CardArrived), event
-    return event.uid.hex().upper()
 
 
 def open_as_another(keyboard: Keyboard) -> InputDevice[str]:

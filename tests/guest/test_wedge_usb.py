@@ -19,9 +19,9 @@ from drivers.readers.base import CardLeft, CardUnreadable, ReaderUp
 from tests.guest import udev
 from tests.guest.keyboards import OFFICE, Keyboard
 from tests.guest.listening import run, told_by
-from tests.guest.test_wedge import DEVICE, listening, the_card, wedge
 from tests.guest.usb import PORT, UsbKeyboard
 from tests.guest.users import AGENT, as_user
+from tests.guest.wedge_bench import DEVICE, listening, the_card, wedge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,10 @@ configfs describes (docs of the kernel: usb/gadget_configfs, usb/gadget_hid).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from tests.e2e.waiting import until
 from tests.guest.keyboards import SYC
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 #: Where the host sees it.
 PORT: Final = "usb-dummy_hcd.0-1/input0"
@@ -64,12 +61,7 @@ class UsbKeyboard:
         self._typist = Path("/dev/hidg0").open("wb", buffering=0)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._typist.close()
         self.unplug()
         (self._configuration / "keyboard").unlink()

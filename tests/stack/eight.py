@@ -17,8 +17,8 @@ from drivers.indicators.base import Signal
 from drivers.readers.base import CardArrived, CardLeft, CardUnreadable
 from tests.drivers.indicators.acs_readers import Acr122u
 from tests.stack.acs_cards import SILENT, CardOnAcr122u, indicator
+from tests.stack.pcsc_bench import EVENT_S, following
 from tests.stack.pcscd import run_pcscd
-from tests.stack.test_pcsc import EVENT_S, following
 from tests.stack.virtual_card import Fault
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from tests.drivers.pipes import open_files
 from tests.drivers.readers.nfc_adapter import end_of_reader_threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 
     from drivers.readers.base import ReaderEvent
     from tests.stack.nfc_pty import Pn532OnPty
@@ -41,6 +42,14 @@ async def following(events: AsyncGenerator[ReaderEvent]) -> ReaderEvent:
     """Wait for the next event."""
     async with asyncio.timeout(EVENT_S):
         return await anext(events)
+
+
+@asynccontextmanager
+async def listening(reader: NfcReader) -> AsyncIterator[AsyncGenerator[ReaderEvent]]:
+    """Listen to a reader that has said that it is up, and close it."""
+    async with aclosing(reader.events()) as events:
+        await following(events)
+        yield events
 
 
 async def arrival(events: AsyncGenerator[ReaderEvent]) -> bytes:

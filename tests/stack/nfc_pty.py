@@ -15,7 +15,6 @@ from tests.stack.nfc_chip import Chip, EmulatedCard
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 SPEEDS: Final = {
@@ -45,12 +44,7 @@ class Pn532OnPty:
         self.plug()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.unplug()
 
     def plug(self, card: EmulatedCard | None = None) -> None:

@@ -11,7 +11,6 @@ import nfc.clf
 import nfc.clf.udp
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 HOST: Final = "127.0.0.1"
@@ -68,12 +67,7 @@ class UdpCard:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._removed.set()
         self._thread.join()
 

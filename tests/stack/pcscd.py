@@ -20,7 +20,6 @@ from tests.stack import virtual_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
 SOCKET: Final = Path("/run/pcscd/pcscd.comm")  # Fixed when pcscd is built
@@ -99,12 +98,7 @@ class Pcscd:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self, *, plugged: bool = True) -> None:

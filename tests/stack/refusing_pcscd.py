@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 #: Where the library of pcscd looks for the socket, if it is set before it is loaded.
 SOCKET_VARIABLE: Final = "PCSCLITE_CSOCK_NAME"
@@ -34,12 +33,7 @@ class RefusingPcscd:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()

@@ -32,7 +32,7 @@ from tests.stack.acs_cards import (
     ListenedAcr122u,
     indicator,
 )
-from tests.stack.test_pcsc import EVENT_S, following, held_exclusively
+from tests.stack.pcsc_bench import EVENT_S, following, held_exclusively
 from tests.stack.virtual_card import Fault, VirtualCard
 
 if TYPE_CHECKING:

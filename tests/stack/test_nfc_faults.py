@@ -20,6 +20,7 @@ from tests.stack.nfc_bench import (
     arrival,
     failure,
     following,
+    listening,
     make_reader,
     run,
 )
@@ -61,8 +62,7 @@ def test_a_chip_that_fails(
 
     async def main() -> None:
         reader = make_reader(pn532)
-        async with aclosing(reader.events()) as events:
-            await following(events)
+        async with listening(reader) as events:
             pn532.lay(UID)
             assert await arrival(events) == UID
             pn532.chip.faulty, pn532.chip.fault = faulty, fault
@@ -85,8 +85,7 @@ def test_a_glitch(pn532: Pn532OnPty, fault: Fault, faulty: frozenset[int]) -> No
 
     async def main() -> None:
         reader = make_reader(pn532, held_for=timedelta(seconds=10))
-        async with aclosing(reader.events()) as events:
-            await following(events)
+        async with listening(reader) as events:
             pn532.lay(UID)
             assert await arrival(events) == UID
             chip = pn532.chip
@@ -105,8 +104,7 @@ def test_garbage_before_every_frame(pn532: Pn532OnPty) -> None:
     pn532.chip.fault = nfc_chip.after_garbage
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             pn532.lay(UID)
             assert await arrival(events) == UID
 
@@ -117,8 +115,7 @@ def test_a_chip_that_refuses(pn532: Pn532OnPty) -> None:
     """An error frame is no card."""
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             pn532.chip.refused = LIST
             assert isinstance(await failure(events), TransientDeviceError)
 

@@ -31,6 +31,7 @@ from tests.stack.nfc_bench import (
     arrival,
     failure,
     following,
+    listening,
     make_reader,
     run,
 )
@@ -88,8 +89,7 @@ def test_another_card_in_its_place(pn532: Pn532OnPty) -> None:
     """The one that was there has left, the one that is there has arrived."""
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             pn532.lay(UID)
             assert await arrival(events) == UID
             pn532.lay(OTHER_UID)
@@ -128,8 +128,7 @@ def test_a_card_that_lies_there_at_the_opening(pn532: Pn532OnPty) -> None:
 
     async def main() -> None:
         reader = make_reader(pn532, held_for=timedelta(milliseconds=500))
-        async with aclosing(reader.events()) as events:
-            await following(events)
+        async with listening(reader) as events:
             found = await following(events)
             pn532.wait_for_looks(300)  # With a pause of 2 ms each
             pn532.lay(OTHER_UID)
@@ -153,8 +152,7 @@ def test_a_card_with_random_numbers(
     card = EmulatedCard(next(numbers), is_type_b, random=numbers)
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             pn532.wait_for_looks(30)
             pn532.lay(card)
             told = await arrival(events)
@@ -202,8 +200,7 @@ def test_killed_in_the_middle(
 
     async def main() -> None:
         reader = make_reader(pn532)
-        async with aclosing(reader.events()) as events:
-            await following(events)
+        async with listening(reader) as events:
             speeds = [one for one in pn532.chip.commands if one[0] == 0x10]
             assert speeds == []
             # As if the process had ended here: the chip hears nothing of it.
@@ -246,8 +243,7 @@ def test_two_readers_on_one_port(pn532: Pn532OnPty) -> None:
     """The second one does not take the bytes of the first."""
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             error = await failure(make_reader(pn532).events())
             assert isinstance(error, TransientDeviceError)
             assert "used by another program" in str(error)
@@ -281,8 +277,7 @@ def test_no_card_number_in_the_log(
     logging.getLogger().addHandler(heard)
 
     async def main() -> None:
-        async with aclosing(make_reader(pn532).events()) as events:
-            await following(events)
+        async with listening(make_reader(pn532)) as events:
             pn532.lay(UID)
             await arrival(events)
             monkeypatch.setattr(nfc_line, "LEAST_WAIT_S", 0.1)

@@ -20,7 +20,7 @@ from tests.stack.eight import (
     stories,
     take_away,
 )
-from tests.stack.test_pcsc import EVENT_S, following
+from tests.stack.pcsc_bench import EVENT_S, following
 from tests.stack.virtual_card import Fault
 
 if TYPE_CHECKING:

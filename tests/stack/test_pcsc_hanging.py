@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from drivers.readers import pcsc_listing, pcsc_session, pcsc_watcher
 from drivers.readers.base import ReaderDown, ReaderUp
-from drivers.readers.pcsc import PcscConfig, PcscReader
 from drivers.readers.pcsc_codes import HangingPcscdError
 from drivers.readers.pcsc_listing import list_readers
-from tests.stack.test_pcsc import UID, arrival, end_of_driver_threads, following
+from tests.stack.pcsc_bench import (
+    UID,
+    arrival,
+    end_of_driver_threads,
+    following,
+    listen,
+)
 from tests.stack.virtual_card import VirtualCard
 
 if TYPE_CHECKING:
+    from tests.drivers.readers.listening import Events
     from tests.stack.pcscd import Pcscd
 
 pytestmark = pytest.mark.stack
@@ -30,19 +34,17 @@ def test_hanging_pcscd_is_told_of(
     monkeypatch.setattr(pcsc_session, "SILENT_S", 0.5)
     monkeypatch.setattr(pcsc_session, "LOOK_S", 0.1)
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            await following(events)
-            pcscd.pause()
-            down = await following(events)
-            assert isinstance(down, ReaderDown)
-            assert "systemctl restart pcscd" in down.reason
-            pcscd.resume()
-            assert isinstance(await following(events), ReaderUp)
-            with VirtualCard(UID):
-                assert (await arrival(events))[0] == UID
+    async def scenario(events: Events) -> None:
+        pcscd.pause()
+        down = await following(events)
+        assert isinstance(down, ReaderDown)
+        assert "systemctl restart pcscd" in down.reason
+        pcscd.resume()
+        assert isinstance(await following(events), ReaderUp)
+        with VirtualCard(UID):
+            assert (await arrival(events))[0] == UID
 
-    asyncio.run(scenario())
+    listen(scenario)
 
 
 def test_list_readers_of_a_hanging_pcscd(

@@ -26,7 +26,7 @@ from drivers.readers.pcsc_scard import Scard
 from drivers.readers.pcsc_states import EMPTY
 from tests.stack import virtual_card
 from tests.stack.eight import eight_slots, nothing_left_behind
-from tests.stack.test_pcsc import EVENT_S, following
+from tests.stack.pcsc_bench import EVENT_S, following
 from tests.stack.virtual_card import VirtualCard
 
 if TYPE_CHECKING:

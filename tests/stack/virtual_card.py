@@ -15,7 +15,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 # Of the first slot; the second slot has the next port. Below those that the kernel
@@ -78,12 +77,7 @@ class VirtualCard:
         self.insert()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.remove()
 
     def insert(self) -> None:

@@ -18,8 +18,8 @@ from drivers.readers.base import (
 )
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from tests.stack.eight import nothing_left_behind, signals_everywhere
+from tests.stack.pcsc_bench import EVENT_S, following
 from tests.stack.pcscd import run_pcscd
-from tests.stack.test_pcsc import EVENT_S, following
 from tests.stack.virtual_card import VirtualCard
 from tests.torture.crowd import SCALE
 

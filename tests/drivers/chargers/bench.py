@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from drivers.chargers.base import Meter
+from drivers.chargers.base import Charging, Meter
 from drivers.chargers.simulated import SimulatedCharger, SimulatedChargerConfig
 from tests.drivers.pipes import write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from drivers.chargers.base import ChargerEvent
@@ -35,6 +36,18 @@ class Bench:
             monotonic=lambda: self.monotonic,
             wall=lambda: self.wall,
         )
+
+    @asynccontextmanager
+    async def charging(
+        self, charger: SimulatedCharger
+    ) -> AsyncIterator[AsyncGenerator[ChargerEvent]]:
+        """Listen to a charger that has just begun to charge a car at 7400 W."""
+        async with aclosing(charger.events()) as events:
+            await anext(events)
+            self.control(CAR)
+            await charger.enable()
+            assert await change(events) == (0, Charging())
+            yield events
 
     def let_pass(self, seconds: float) -> None:
         """Move both clocks."""

@@ -25,6 +25,8 @@ class FakeCharger(Charger):
     def __init__(self) -> None:
         self.says: asyncio.Queue[ChargerEvent | DriverError | None] = asyncio.Queue()
         self.commands: list[str] = []
+        #: How long a command takes.
+        self.takes_s = 0.0
         self.is_closed = False
 
     async def events(self) -> AsyncGenerator[ChargerEvent]:
@@ -43,6 +45,7 @@ class FakeCharger(Charger):
 
     async def disable(self) -> int:
         """Remember it."""
+        await asyncio.sleep(self.takes_s)
         self.commands.append("disable")
         return 7
 
@@ -55,7 +58,7 @@ class FakeMeter(EnergyMeter):
     """Reads `wh`, or raises it, after `takes_s`."""
 
     def __init__(self) -> None:
-        self.wh: int | DriverError = 1000
+        self.wh: int | Exception = 1000
         self.takes_s = 0.1
         self.readings = 0
         self.is_closed = False

@@ -197,6 +197,15 @@ class TcpLine:
                 self._writer.write(piece)
 
 
+async def make_line(kind: str, folder: Path, build: Build) -> PtyLine | TcpLine:
+    """Put a controller on a "pty" in a folder, or behind a serial server."""
+    if kind == "pty":
+        return PtyLine(folder / "evse", build)
+    line = TcpLine(build)
+    await line.serve()
+    return line
+
+
 class EmulatorThread:
     """A line that runs beside tests without a loop; a context manager."""
 

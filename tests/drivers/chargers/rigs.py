@@ -16,7 +16,7 @@ from drivers.chargers.openevse import OpenEvseCharger, OpenEvseConfig
 from drivers.chargers.openevse_switch import Timings
 from drivers.modbus.line import Lines
 from tests.drivers.chargers.rapi_emulator import Build
-from tests.drivers.chargers.rapi_emulator_lines import PtyLine, TcpLine
+from tests.drivers.chargers.rapi_emulator_lines import PtyLine, TcpLine, make_line
 from tests.drivers.modbus.server import Station, serve
 
 if TYPE_CHECKING:
@@ -163,12 +163,7 @@ async def rig_of(kind: str, folder: Path) -> AsyncIterator[Rig]:
             yield ModbusRig(station, port)
     else:
         build = Build(auth_lock=False, settle_s=0.01)
-        line: PtyLine | TcpLine
-        if kind == "openevse on a pty":
-            line = PtyLine(folder / "evse", build)
-        else:
-            line = TcpLine(build)
-            await line.serve()
+        line = await make_line(kind.rpartition(" ")[2], folder, build)
         try:
             yield OpenEvseRig(line)
         finally:

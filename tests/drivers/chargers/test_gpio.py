@@ -32,6 +32,13 @@ def up(vehicle: Vehicle, *, fault: str | None = None) -> ChargerEvent:
     return ChargerUp(ChargerState(vehicle, enabled=False, wh=None, fault=fault))
 
 
+def with_vehicle() -> Bench:
+    """Give a socket with a vehicle in it."""
+    bench = Bench()
+    bench.chip.drive("vehicle", active=True)
+    return bench
+
+
 def test_a_charge() -> None:
     """Plug, charge, stop, leave: told in order, and the relay follows the commands."""
 
@@ -70,8 +77,7 @@ def test_energy_is_off_at_the_start_and_at_the_end() -> None:
     """Whatever was before: first the relay is off, and it is when the lines go back."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             assert bench.chip.lines is not None
             descriptor = bench.chip.lines.fileno()
@@ -91,8 +97,7 @@ def test_a_fault_opens_the_relay_at_once() -> None:
     """Before anybody is told; its end is told, and energy stays off."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             await bench.charger.enable()
             await bench.later()
@@ -114,8 +119,7 @@ def test_leaving_opens_the_relay_at_once() -> None:
     """The next vehicle, however quick, gets nothing; it has to be enabled again."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             await bench.charger.enable()
             await bench.later()
@@ -131,8 +135,7 @@ def test_no_energy_without_a_vehicle() -> None:
     """A vehicle that has left while the command was on its way gets nothing."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             bench.chip.drive("vehicle", active=False)
             with pytest.raises(TransientDeviceError, match="no vehicle"):
@@ -146,8 +149,7 @@ def test_a_fault_at_the_start_is_told() -> None:
     """The state that comes first has the inputs as they are."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         bench.chip.drive("fault", active=True)
         async with bench.listening():
             expected = up(Vehicle.CONNECTED, fault="fault input")
@@ -190,8 +192,7 @@ def test_a_chip_that_is_unplugged() -> None:
     """The events end with its error, and so does a command; then it opens anew."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             await bench.charger.enable()
             bench.chip.fail(DeviceGoneError("the chip is gone"))
@@ -228,8 +229,7 @@ def test_a_chip_that_does_not_obey_ends_the_events() -> None:
     """The relay is not where a fault needs it: only opening anew can put that right."""
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             await bench.charger.enable()
             bench.chip.disobeys = TransientDeviceError("Remote I/O error")
@@ -245,8 +245,7 @@ def test_an_input_that_settles_is_read_in_time() -> None:
     ends: list[bool] = []
 
     async def main() -> None:
-        bench = Bench()
-        bench.chip.drive("vehicle", active=True)
+        bench = with_vehicle()
         async with bench.listening():
             await bench.later()
             assert bench.chip.lines is not None

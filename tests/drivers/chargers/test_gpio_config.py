@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.chargers.gpio_config import GpioChargerConfig, MeterLine
 from drivers.gpio import InputLine, OutputLine, Pull
+from tests.drivers.tables import CHARGER, read_table
 
 ROOT = Path(__file__).parents[3]
 
 
-def read(text: str) -> tuple[GpioChargerConfig | None, list[str]]:
-    """Read a table; return what it says and the mistakes in it."""
-    mistakes = Mistakes(Path("config.toml"), text)
-    table = tomllib.loads(text)
-    place = Place("evse", 1, "charger")
-    config = read_struct(
-        GpioChargerConfig, table, place, mistakes, base_dir=Path("/state")
-    )
-    return config, mistakes.found
+read = partial(read_table, GpioChargerConfig, CHARGER)
 
 
 def test_every_key_is_read() -> None:

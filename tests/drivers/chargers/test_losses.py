@@ -30,10 +30,10 @@ from drivers.modbus.line import Lines
 from tests.drivers.chargers.metered_bench import FakeCharger
 from tests.drivers.chargers.rigs import KINDS, rig_of
 from tests.drivers.modbus.server import METER_ID, Station, serve
-from tests.drivers.pipes import open_files
+from tests.drivers.pipes import open_files, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable
 
     from drivers.chargers.base import Charger, ChargerEvent
 
@@ -91,16 +91,6 @@ class Left:
         )
 
 
-def run(main: Coroutine[None, None, None]) -> None:
-    """Run a test's coroutine; a hang fails."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(BOUND_S):
-            await main
-
-    asyncio.run(bounded())
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hundred_losses_in_mid_session(kind: str, tmp_path: Path) -> None:
     """Each is told and ends; energy flows again when it is let, and stops at last.
@@ -136,7 +126,7 @@ def test_a_hundred_losses_in_mid_session(kind: str, tmp_path: Path) -> None:
             # Nobody listens any more.
             await until(lambda: not rig.delivers())
 
-    run(main())
+    run(main(), BOUND_S)
 
 
 @pytest.mark.parametrize("kind", ["rtu", "tcp"])
@@ -177,4 +167,4 @@ def test_a_meter_is_lost_a_hundred_times(kind: str) -> None:
                     await once(3 + number)
                 left.check()
 
-    run(main())
+    run(main(), BOUND_S)

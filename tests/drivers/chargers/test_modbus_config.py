@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.chargers.modbus import ModbusCharger, ModbusConfig
 from drivers.chargers.modbus_config import (
     SIMPLEEVSE,
@@ -22,17 +20,15 @@ from drivers.chargers.modbus_config import (
 from drivers.meters.modbus import EnergyUnit, ModbusMeter
 from drivers.modbus.address import Parity
 from drivers.modbus.values import Table, ValueType, WordOrder
+from tests.drivers.tables import CHARGER, read_table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "charger-modbus.md"
 
 
 def read(text: str, schema: type[Any] = ModbusCharger.Config) -> tuple[Any, list[str]]:
     """Read a table; return what it is, and what is wrong with it."""
-    mistakes = Mistakes(Path("config.toml"), "")
-    place = Place("evse", 1, "charger")
-    table = tomllib.loads(text)
-    config = read_struct(schema, table, place, mistakes, base_dir=Path())
-    return config, [line.partition(" number 1 ")[2] for line in mistakes.found]
+    config, mistakes = read_table(schema, CHARGER, text)
+    return config, [line.partition(" number 1 ")[2] for line in mistakes]
 
 
 def test_a_simpleevse_needs_a_port_and_a_current() -> None:

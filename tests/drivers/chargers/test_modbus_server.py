@@ -24,8 +24,8 @@ from drivers.chargers.modbus import ModbusCharger, ModbusConfig
 from drivers.errors import DriverError, TransientDeviceError, UnsupportedDeviceError
 from drivers.meters.modbus import ModbusMeter, ModbusMeterConfig
 from drivers.modbus.line import Lines
-from tests.drivers.modbus.server import METER_ID, Station, run, serve
-from tests.drivers.pipes import open_files
+from tests.drivers.modbus.server import METER_ID, Station, serve
+from tests.drivers.pipes import open_files, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.chargers.openevse import OpenEvseCharger, OpenEvseConfig
 from drivers.chargers.rapi_gate import Control
+from tests.drivers.tables import CHARGER, read_table
 
 
 def read(**table: Any) -> tuple[OpenEvseConfig | None, list[str]]:  # noqa: ANN401 - as in TOML
     """Read a table; return what it is, and what is wrong with it."""
-    mistakes = Mistakes(Path("config.toml"), "")
-    place = Place("evse", 1, "charger")
-    config = read_struct(
-        OpenEvseCharger.Config, table, place, mistakes, base_dir=Path()
-    )
-    return config, mistakes.found
+    return read_table(OpenEvseCharger.Config, CHARGER, table)
 
 
 def test_what_is_left_out() -> None:

@@ -24,11 +24,16 @@ from drivers.chargers.rapi_gate import Control
 from drivers.errors import DeviceGoneError, DriverError
 from tests.drivers.chargers.openevse_bench import WATTS
 from tests.drivers.chargers.rapi_emulator import Build
-from tests.drivers.chargers.rapi_emulator_lines import PtyLine, TcpLine, byte_by_byte
-from tests.drivers.pipes import open_files
+from tests.drivers.chargers.rapi_emulator_lines import (
+    PtyLine,
+    TcpLine,
+    byte_by_byte,
+    make_line,
+)
+from tests.drivers.pipes import open_files, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from drivers.chargers.base import ChargerEvent
@@ -43,26 +48,11 @@ async def line_of(
 ) -> AsyncIterator[PtyLine | TcpLine]:
     """Run a controller behind a line of this kind."""
     build.settle_s = 0.02
-    line: PtyLine | TcpLine
-    if kind == "pty":
-        line = PtyLine(folder / "evse", build)
-    else:
-        line = TcpLine(build)
-        await line.serve()
+    line = await make_line(kind, folder, build)
     try:
         yield line
     finally:
         await line.close()
-
-
-def run(main: Coroutine[None, None, None]) -> None:
-    """Run a test's coroutine; a hang fails."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await main
-
-    asyncio.run(bounded())
 
 
 async def change(events: AsyncGenerator[ChargerEvent]) -> ChargerEvent:

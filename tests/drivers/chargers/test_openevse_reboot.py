@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,8 @@ from tests.drivers.chargers.rapi_emulator_words import boot_line, state_line
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from drivers.chargers.base import ChargerEvent
 
 LOCKING = Build(auth_lock=True)
@@ -37,13 +40,17 @@ def state_of(event: ChargerEvent) -> ChargerState:
     return event.state
 
 
-async def charge(bench: Bench, seconds: float = 10) -> None:
-    """Have a session run for some time."""
-    bench.evse.plug(WATTS)
-    await bench.later()
-    await bench.charger.enable()
-    await bench.later(seconds)
-    assert bench.evse.relay
+@asynccontextmanager
+async def charging(build: Build) -> AsyncIterator[Bench]:
+    """Listen to a controller whose session has run for 10 s."""
+    bench = Bench(build)
+    async with bench.listening():
+        bench.evse.plug(WATTS)
+        await bench.later()
+        await bench.charger.enable()
+        await bench.later(10)
+        assert bench.evse.relay
+        yield bench
 
 
 @BUILDS
@@ -69,9 +76,7 @@ def test_a_boot_in_mid_session(build: Build) -> None:
     """The real state is told, with the register that has lost this vehicle's energy."""
 
     async def main() -> None:
-        bench = Bench(build)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(build) as bench:
             assert bench.meter[-1] > 1010
             bench.evse.reboot()
             up, *more = await bench.later(5)
@@ -92,9 +97,7 @@ def test_a_boot_that_nobody_noticed(build: Build) -> None:
     """A register that fell tells of it, or a boot lock, whatever became of `$AB`."""
 
     async def main() -> None:
-        bench = Bench(build)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(build) as bench:
             bench.evse.reboot(silent=True)
             told = await bench.later(10)
             (up,) = [event for event in told if isinstance(event, ChargerUp)]
@@ -109,9 +112,7 @@ def test_a_boot_while_the_meter_is_read() -> None:
     """The lock that it brings is not taken for an unplugging."""
 
     async def main() -> None:
-        bench = Bench(LOCKING)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(LOCKING) as bench:
             booted = boot_line() + state_line(B, 32, LOCKED | EV)
 
             def mangle(line: bytes) -> list[bytes]:
@@ -136,9 +137,7 @@ def test_a_command_in_the_boot_is_not_lost() -> None:
 
     async def main() -> None:
         for moment_s in (0.0, 0.001, 0.0015, 0.003, 0.03, 0.06, 0.2, 0.4):
-            bench = Bench(PLAIN)
-            async with bench.listening():
-                await charge(bench)
+            async with charging(PLAIN) as bench:
                 bench.evse.reboot()
                 await asyncio.sleep(moment_s)
                 async with asyncio.timeout(5):
@@ -154,9 +153,7 @@ def test_an_unplug_that_nobody_saw() -> None:
     """The lock shows it: the session's vehicle has left, and here is another."""
 
     async def main() -> None:
-        bench = Bench(LOCKING)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(LOCKING) as bench:
             bench.line.mangle = lambda line: [] if b"$AT" in line else [line]
             bench.evse.unplug()
             bench.evse.plug(WATTS)
@@ -173,9 +170,7 @@ def test_another_vehicle_after_the_line_was_away() -> None:
     """It does not inherit the session: the lock tells that the first one has left."""
 
     async def main() -> None:
-        bench = Bench(LOCKING)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(LOCKING) as bench:
             bench.line.cut()
             await bench.later()
             assert isinstance(bench.error, DeviceGoneError)
@@ -197,9 +192,7 @@ def test_the_same_vehicle_after_the_line_was_away(build: Build) -> None:
     """It charges all the time, and the register has counted on."""
 
     async def main() -> None:
-        bench = Bench(build)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(build) as bench:
             bench.line.cut()
             await bench.later()
         await asyncio.sleep(60)
@@ -218,9 +211,7 @@ def test_a_stop_while_the_line_was_away_is_made_up_for(build: Build) -> None:
     """Energy is off before the charger is said to be up."""
 
     async def main() -> None:
-        bench = Bench(build)
-        async with bench.listening():
-            await charge(bench)
+        async with charging(build) as bench:
             bench.line.cut()
             await bench.later()
             with pytest.raises(DeviceGoneError):

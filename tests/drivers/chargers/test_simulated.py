@@ -19,7 +19,7 @@ from drivers.chargers.base import (
     Vehicle,
 )
 from drivers.errors import TransientDeviceError, UnsupportedDeviceError
-from tests.drivers.chargers.bench import CAR, Bench, change
+from tests.drivers.chargers.bench import Bench, change
 from tests.drivers.pipes import open_files, run, take
 
 if TYPE_CHECKING:
@@ -79,11 +79,7 @@ def test_the_meter_is_told_while_energy_flows(bench: Bench) -> None:
     charger = bench.start(interval_s=0.0)
 
     async def main() -> None:
-        async with aclosing(charger.events()) as events:
-            await anext(events)
-            bench.control(CAR)
-            await charger.enable()
-            assert await change(events) == (0, Charging())
+        async with bench.charging(charger) as events:
             lines = len(bench.log())
             for wh in (2, 4, 6, 8):
                 bench.let_pass(1)
@@ -98,11 +94,7 @@ def test_a_fault_stops_energy(bench: Bench) -> None:
     charger = bench.start()
 
     async def main() -> None:
-        async with aclosing(charger.events()) as events:
-            await anext(events)
-            bench.control(CAR)
-            await charger.enable()
-            assert await change(events) == (0, Charging())
+        async with bench.charging(charger) as events:
             bench.let_pass(3600)
             bench.control("fault GroundFault\n")
             assert await change(events) == (7400, Fault("GroundFault"))
@@ -169,11 +161,8 @@ def test_it_can_be_listened_to_again(bench: Bench) -> None:
 
     async def first() -> None:
         before = open_files()
-        async with aclosing(charger.events()) as events:
-            await anext(events)
-            bench.control(CAR + "meter 1000\n")
-            await charger.enable()
-            assert await change(events) == (0, Charging())
+        async with bench.charging(charger) as events:
+            bench.control("meter 1000\n")
             assert await anext(events) == Meter(1000)
         assert open_files() == before
         bench.let_pass(3600)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.chargers.base import ChargerState, ChargerUp, Charging, Meter, Vehicle
-from tests.drivers.chargers.bench import CAR, Bench, change
+from drivers.chargers.base import ChargerState, ChargerUp, Meter, Vehicle
+from tests.drivers.chargers.bench import Bench
 from tests.drivers.pipes import run
 
 if TYPE_CHECKING:
@@ -29,11 +29,8 @@ def start_charging(bench: Bench) -> None:
     charger = bench.start()
 
     async def main() -> None:
-        async with aclosing(charger.events()) as events:
-            await anext(events)
-            bench.control(CAR + "meter 1000\n")
-            await charger.enable()
-            assert await change(events) == (0, Charging())
+        async with bench.charging(charger) as events:
+            bench.control("meter 1000\n")
             assert await anext(events) == Meter(1000)
 
     run(main())

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.gpio import OutputLine
 from drivers.indicators.gpio import GpioIndicator, GpioIndicatorConfig
 from drivers.indicators.patterns import Colour, Pattern, Patterns
+from tests.drivers.tables import INDICATOR, read_table
 
-
-def read(text: str) -> tuple[GpioIndicatorConfig | None, list[str]]:
-    """Read a table of the configuration; return it and the mistakes in it."""
-    mistakes = Mistakes(Path("config.toml"), text)
-    config = read_struct(
-        GpioIndicatorConfig,
-        tomllib.loads(text),
-        Place("reader", 1, "indicator"),
-        mistakes,
-        base_dir=Path("/state"),
-    )
-    return config, mistakes.found
+read = partial(read_table, GpioIndicatorConfig, INDICATOR)
 
 
 def test_the_table_is_read() -> None:

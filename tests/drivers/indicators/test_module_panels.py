@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.gpio import OutputLine
 from drivers.indicators.module import ModuleIndicator
 from drivers.indicators.module_panels import (
@@ -21,21 +21,12 @@ from drivers.indicators.none import NoIndicator, NoIndicatorConfig
 from drivers.indicators.patterns import Colour, Pattern
 from drivers.readers.pipe import PipeReaderConfig
 from drivers.readers.serial import Format, SerialReaderConfig
+from tests.drivers.tables import INDICATOR, read_table
 
 RED = 'red = { line = "P72", active_low = true }'
 
 
-def read(text: str) -> tuple[ModuleIndicatorConfig | None, list[str]]:
-    """Read a table of the configuration; return it and the mistakes in it."""
-    mistakes = Mistakes(Path("config.toml"), text)
-    config = read_struct(
-        ModuleIndicatorConfig,
-        tomllib.loads(text),
-        Place("reader", 1, "indicator"),
-        mistakes,
-        base_dir=Path("/state"),
-    )
-    return config, mistakes.found
+read = partial(read_table, ModuleIndicatorConfig, INDICATOR)
 
 
 def misfits(text: str, reader: object) -> list[tuple[str, str]]:
@@ -197,13 +188,7 @@ def test_the_documentation_shows_tables_that_are_right() -> None:
         ]
         options = table["indicator"]
         assert options.pop("driver") == "module"
-        config = read_struct(
-            ModuleIndicatorConfig,
-            options,
-            Place("reader", 1),
-            Mistakes(DOCUMENT, text),
-            base_dir=Path("/state"),
-        )
+        config, _ = read(options)
         reader = serial(table["format"])
         assert list(ModuleIndicator.find_misfits(config, reader)) == []
 

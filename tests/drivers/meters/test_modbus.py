@@ -22,8 +22,8 @@ from drivers.meters.modbus import (
 from drivers.modbus.line import Lines
 from drivers.modbus.values import Table, ValueType, WordOrder
 from tests.drivers.modbus.evse import AMPS
-from tests.drivers.modbus.server import EVSE_ID, METER_ID, Station, run, serve
-from tests.drivers.pipes import open_files
+from tests.drivers.modbus.server import EVSE_ID, METER_ID, Station, serve
+from tests.drivers.pipes import open_files, run
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.readers.nfc import NfcConfig
+from tests.drivers.tables import READER, read_table
 
-
-def read_config(table: dict[str, object]) -> tuple[NfcConfig | None, list[str]]:
-    """Read a driver's table as the agent does."""
-    mistakes = Mistakes(Path("c.toml"), "")
-    place = Place("reader", 1)
-    return read_struct(NfcConfig, table, place, mistakes, base_dir=Path("/")), (
-        mistakes.found
-    )
+read = partial(read_table, NfcConfig, READER)
 
 
 def test_the_configuration() -> None:
@@ -29,7 +22,7 @@ def test_the_configuration() -> None:
         "reset": ["uhubctl", "-a", "cycle"],
         "reset_after": 5,
     }
-    config, mistakes = read_config(table)
+    config, mistakes = read(table)
     assert mistakes == []
     assert config == NfcConfig(
         device="usb:054c:06c3",
@@ -55,6 +48,6 @@ def test_the_configuration() -> None:
 )
 def test_mistakes_of_the_configuration(change: dict[str, object], words: str) -> None:
     """Each is told before anything is opened."""
-    config, (mistake,) = read_config({"device": "usb"} | change)
+    config, (mistake,) = read({"device": "usb"} | change)
     assert config is None
     assert words in mistake

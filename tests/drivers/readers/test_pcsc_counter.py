@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import aclosing
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -18,17 +17,16 @@ from drivers.readers.base import (
     CardArrived,
     CardLeft,
     CardUnreadable,
-    ReaderEvent,
     ReaderUp,
 )
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from drivers.readers.pcsc_codes import Code
-from drivers.readers.pcsc_scard import Scard
 from drivers.readers.pcsc_watcher import PNP
-from tests.drivers.readers.test_pcsc import READER, UID, pyscard
+from tests.drivers.readers.listening import listen
+from tests.drivers.readers.pcsc_bench import READER, UID, put_in_place, pyscard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from tests.drivers.readers.listening import Events
 
 OTHER_UID: Final = UID[::-1]
 #: State words: the number of insertions and removals, and what lies there.
@@ -79,24 +77,24 @@ class Pcscd:
 def pcscd(monkeypatch: pytest.MonkeyPatch) -> Pcscd:
     """Put a scripted pcscd in the place of the real one."""
     scripted = Pcscd()
-    monkeypatch.setattr(Scard, "load", lambda: Scard(scripted.module))
+    put_in_place(monkeypatch, scripted.module)
     return scripted
 
 
-async def arrival(events: AsyncGenerator[ReaderEvent]) -> bytes:
+async def arrival(events: Events) -> bytes:
     """Expect a card; give its uid."""
     event = await anext(events)
     assert isinstance(event, CardArrived), event
     return event.uid
 
 
-async def departure(events: AsyncGenerator[ReaderEvent]) -> None:
+async def departure(events: Events) -> None:
     """Expect the card to leave."""
     event = await anext(events)
     assert isinstance(event, CardLeft), event
 
 
-async def up(events: AsyncGenerator[ReaderEvent]) -> None:
+async def up(events: Events) -> None:
     """Expect the reader."""
     assert isinstance(await anext(events), ReaderUp)
 
@@ -104,69 +102,65 @@ async def up(events: AsyncGenerator[ReaderEvent]) -> None:
 def test_a_card_counted_after_it_was_read_is_one_tap(pcscd: Pcscd) -> None:
     """What is counted late is neither a removal nor a second insertion."""
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, SHOWN_4)
-            await up(events)
-            assert await arrival(events) == UID
-            pcscd.show(COUNTED_5, GONE_5, EMPTY_6)
-            await departure(events)
-            pcscd.uid = OTHER_UID
-            pcscd.show(SWAPPED_7)
-            # Nothing was told between the two cards.
-            assert await arrival(events) == OTHER_UID
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, SHOWN_4)
+        await up(events)
+        assert await arrival(events) == UID
+        pcscd.show(COUNTED_5, GONE_5, EMPTY_6)
+        await departure(events)
+        pcscd.uid = OTHER_UID
+        pcscd.show(SWAPPED_7)
+        # Nothing was told between the two cards.
+        assert await arrival(events) == OTHER_UID
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_card_counted_while_it_is_read_is_not_torn(pcscd: Pcscd) -> None:
     """It is read again, and told of once; it lay there all the time."""
     pcscd.answers.clear()
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, SHOWN_4)
-            await up(events)
-            await asyncio.to_thread(pcscd.asked.acquire)
-            pcscd.show(COUNTED_5)
-            await asyncio.to_thread(pcscd.asked.acquire)
-            pcscd.answers.set()
-            assert await arrival(events) == UID
-            pcscd.show(EMPTY_6)
-            await departure(events)
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, SHOWN_4)
+        await up(events)
+        await asyncio.to_thread(pcscd.asked.acquire)
+        pcscd.show(COUNTED_5)
+        await asyncio.to_thread(pcscd.asked.acquire)
+        pcscd.answers.set()
+        assert await arrival(events) == UID
+        pcscd.show(EMPTY_6)
+        await departure(events)
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_removal_counted_late_is_no_torn_card(pcscd: Pcscd) -> None:
     """The next event after a card has left is the next card."""
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, COUNTED_5)
-            await up(events)
-            await arrival(events)
-            pcscd.show(GONE_5, EMPTY_6, SWAPPED_7)
-            await departure(events)
-            await arrival(events)
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, COUNTED_5)
+        await up(events)
+        await arrival(events)
+        pcscd.show(GONE_5, EMPTY_6, SWAPPED_7)
+        await departure(events)
+        await arrival(events)
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_swap_hidden_by_a_late_count_is_seen(pcscd: Pcscd) -> None:
     """Another card than the one that was shown first is told of as another one."""
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, SHOWN_4)
-            await up(events)
-            assert await arrival(events) == UID
-            pcscd.uid = OTHER_UID
-            pcscd.show(SWAPPED_7)
-            await departure(events)
-            assert await arrival(events) == OTHER_UID
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, SHOWN_4)
+        await up(events)
+        assert await arrival(events) == UID
+        pcscd.uid = OTHER_UID
+        pcscd.show(SWAPPED_7)
+        await departure(events)
+        assert await arrival(events) == OTHER_UID
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 @pytest.mark.parametrize(
@@ -178,53 +172,50 @@ def test_a_card_read_before_its_insertion_is_heard_of_is_one_tap(
     """It came after a mute one; what the watcher tells of that later is history."""
     pcscd.count = 7
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, MUTE_5)
-            await up(events)
-            assert await arrival(events) == UID
-            pcscd.show(*late, EMPTY_8)
-            await departure(events)
-            pcscd.count = 9
-            pcscd.show(COUNTED_9)
-            # The same card, and nothing was told in between.
-            assert await arrival(events) == UID
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, MUTE_5)
+        await up(events)
+        assert await arrival(events) == UID
+        pcscd.show(*late, EMPTY_8)
+        await departure(events)
+        pcscd.count = 9
+        pcscd.show(COUNTED_9)
+        # The same card, and nothing was told in between.
+        assert await arrival(events) == UID
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_swap_after_a_card_that_was_read_early_is_seen(pcscd: Pcscd) -> None:
     """Only what came before its reading, or with it, is history."""
     pcscd.count = 7
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, MUTE_5)
-            await up(events)
-            assert await arrival(events) == UID
-            pcscd.uid, pcscd.count = OTHER_UID, 9
-            pcscd.show(COUNTED_9)
-            await departure(events)
-            assert await arrival(events) == OTHER_UID
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, MUTE_5)
+        await up(events)
+        assert await arrival(events) == UID
+        pcscd.uid, pcscd.count = OTHER_UID, 9
+        pcscd.show(COUNTED_9)
+        await departure(events)
+        assert await arrival(events) == OTHER_UID
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_reader_that_is_back_counts_anew(pcscd: Pcscd) -> None:
     """Its small numbers are no history of the card that was read early."""
     pcscd.count = 7
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(EMPTY_4, MUTE_5)
-            await up(events)
-            assert await arrival(events) == UID
-            pcscd.uid, pcscd.count = OTHER_UID, 1
-            pcscd.show(UNPLUGGED, PLUGGED_1)
-            await departure(events)
-            assert await arrival(events) == OTHER_UID
+    async def scenario(events: Events) -> None:
+        pcscd.show(EMPTY_4, MUTE_5)
+        await up(events)
+        assert await arrival(events) == UID
+        pcscd.uid, pcscd.count = OTHER_UID, 1
+        pcscd.show(UNPLUGGED, PLUGGED_1)
+        await departure(events)
+        assert await arrival(events) == OTHER_UID
 
-    asyncio.run(scenario())
+    listen(PcscReader(PcscConfig()), scenario)
 
 
 def test_a_reader_that_hangs_is_remembered_when_its_count_is_late(
@@ -234,16 +225,15 @@ def test_a_reader_that_hangs_is_remembered_when_its_count_is_late(
     pcscd.answers.clear()
     threads_before = threading.active_count()
 
-    async def scenario() -> None:
-        async with aclosing(PcscReader(PcscConfig()).events()) as events:
-            pcscd.show(*(number << 16 | 0x22 for number in range(5, 15)))
-            await up(events)
-            unread = await anext(events)
-            assert isinstance(unread, CardUnreadable)
-            assert "hangs" in unread.reason
-            assert threading.active_count() - threads_before < 10
+    async def scenario(events: Events) -> None:
+        pcscd.show(*(number << 16 | 0x22 for number in range(5, 15)))
+        await up(events)
+        unread = await anext(events)
+        assert isinstance(unread, CardUnreadable)
+        assert "hangs" in unread.reason
+        assert threading.active_count() - threads_before < 10
 
     try:
-        asyncio.run(scenario())
+        listen(PcscReader(PcscConfig()), scenario)
     finally:
         pcscd.answers.set()

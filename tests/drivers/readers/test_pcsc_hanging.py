@@ -18,9 +18,8 @@ from drivers.readers.base import ReaderDown, ReaderUp
 from drivers.readers.pcsc import PcscConfig, PcscReader
 from drivers.readers.pcsc_codes import Code, HangingPcscdError
 from drivers.readers.pcsc_listing import list_readers
-from drivers.readers.pcsc_scard import Scard
 from drivers.readers.pcsc_watcher import PNP
-from tests.drivers.readers.test_pcsc import READER, pyscard
+from tests.drivers.readers.pcsc_bench import READER, put_in_place, pyscard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +37,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         answering.wait(PATIENCE_S)
         return 0
 
-    library = pyscard(establish=establish)
-    monkeypatch.setattr(Scard, "load", lambda: Scard(library))
+    put_in_place(monkeypatch, pyscard(establish=establish))
     monkeypatch.setattr(pcsc_listing, "ANSWERS_WITHIN_S", 0.01)
     yield answering
     answering.set()
@@ -87,7 +85,7 @@ def test_a_reader_is_down_while_pcscd_hangs(monkeypatch: pytest.MonkeyPatch) -> 
         answering.set()
 
     vars(library).update(SCardGetStatusChange=wait, SCardCancel=cancel)
-    monkeypatch.setattr(Scard, "load", lambda: Scard(library))
+    put_in_place(monkeypatch, library)
     monkeypatch.setattr(pcsc_session, "LOOK_S", 0.01)
 
     async def scenario() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +22,7 @@ from drivers.readers.pipe import (
     PipeReaderConfig,
     parse_card,
 )
-from tests.drivers.pipes import open_files, run, take, write
+from tests.drivers.pipes import cancel_while_waiting, open_files, run, take, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,16 +176,7 @@ def test_a_waiting_reader_can_be_cancelled(tmp_path: Path) -> None:
         async for _ in reader.events():
             pass
 
-    async def main() -> None:
-        before = open_files()
-        reading = asyncio.create_task(read_all())
-        await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        assert open_files() == before
-
-    run(main())
+    run(cancel_while_waiting(read_all()))
 
 
 def test_a_plain_file_is_not_overwritten(tmp_path: Path) -> None:

@@ -4,67 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drivers.errors import (
-    DeviceGoneError,
-    TransientDeviceError,
-)
-from drivers.readers.base import (
-    CardArrived,
-    CardLeft,
-    CardUnreadable,
-    ReaderEvent,
-    ReaderUp,
-    Technology,
-)
+from drivers.errors import DeviceGoneError
+from drivers.readers.base import CardArrived, CardLeft, ReaderUp, Technology
 from drivers.readers.formats import em4100, id12, rdm6300
-from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
+from drivers.readers.serial import Format
 from drivers.readers.serial_config import BAUDRATES
 from drivers.readers.serial_sources import GARBAGE_BYTES
-from tests.drivers.readers.modules import Sl032Emulator, mute
-from tests.drivers.readers.pn532_module import Pn532Emulator
-from tests.drivers.serial_bench import FakeLine, now
+from tests.drivers.readers.serial_watch import UID, A, E, Watch, open_reader
+from tests.drivers.serial_bench import FakeLine
 from tests.fakes.virtual_loop import run_virtual
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 CARD = bytes.fromhex("62E3086CED")
 OTHER = bytes.fromhex("0C000621A5")
-UID = bytes.fromhex("04A1B2C3D4E5F6")
 FRAME = em4100.build(CARD, rdm6300.TAIL)
-A, E = Technology.ISO14443, Technology.EM4100
-
-
-def open_reader(line: FakeLine, kind: str, **options: Any) -> SerialReader:  # noqa: ANN401 - of the configuration
-    """Make a reader of this format on a fake line."""
-    config = SerialReaderConfig(port="/dev/fake", format=Format(kind), **options)
-    return SerialReader(config, monotonic=now, open_port=line.open)
-
-
-class Watch:
-    """Collects a reader's events until its stream ends."""
-
-    def __init__(self, events: AsyncGenerator[ReaderEvent]) -> None:
-        self.seen: list[ReaderEvent] = []
-        self.task = asyncio.create_task(self._collect(events))
-
-    async def _collect(self, events: AsyncGenerator[ReaderEvent]) -> None:
-        async for event in events:
-            self.seen.append(event)
-
-    def take(self) -> list[ReaderEvent]:
-        """Return what came since the last time."""
-        seen, self.seen = self.seen, []
-        return seen
-
-    async def stop(self) -> None:
-        """Close the reader as a shutdown does."""
-        self.task.cancel()
-        await asyncio.wait([self.task])
 
 
 def test_a_card_that_is_held_comes_and_leaves_once() -> None:
@@ -289,116 +244,6 @@ def test_a_reader_that_is_plugged_in_again_knows_its_card() -> None:
         assert watch.take() == [ReaderUp("rdm6300 reader at /dev/fake")]
         await asyncio.sleep(1)
         assert [type(event) for event in watch.take()] == [CardLeft]
-        await watch.stop()
-
-    run_virtual(main())
-
-
-def test_a_card_at_the_start_may_have_lain_there() -> None:
-    """The first look of all does not know when a card came."""
-
-    async def main() -> None:
-        device = Sl032Emulator()
-        device.card = UID
-        watch = Watch(open_reader(FakeLine(device), "sl032").events())
-        await asyncio.sleep(0.1)
-        (_, card) = watch.take()
-        assert isinstance(card, CardArrived)
-        assert card.lying
-        await watch.stop()
-
-    run_virtual(main())
-
-
-def test_a_module_is_asked_every_so_often() -> None:
-    """It is up when it has answered; cards are found at the next look."""
-
-    async def main() -> None:
-        device = Sl032Emulator()
-        poll_every = timedelta(milliseconds=500)
-        reader = open_reader(FakeLine(device), "sl032", poll_every=poll_every)
-        watch = Watch(reader.events())
-        await asyncio.sleep(10.1)
-        assert watch.take() == [ReaderUp("SL032-1.8 at /dev/fake")]
-        assert 19 <= len(device.asked) <= 22
-        device.card = UID
-        await asyncio.sleep(0.6)
-        (arrived,) = watch.take()
-        assert arrived == CardArrived(UID, A, getattr(arrived, "at", 0))
-        await asyncio.sleep(10)
-        assert watch.take() == []
-        device.card = b""
-        await asyncio.sleep(1)
-        assert watch.take() == []
-        await asyncio.sleep(1)
-        assert [type(event) for event in watch.take()] == [CardLeft]
-        await watch.stop()
-
-    run_virtual(main())
-
-
-def test_a_look_that_misses_the_card_is_no_tap() -> None:
-    """Nor is one that gets no answer."""
-
-    async def main() -> None:
-        device = Pn532Emulator()
-        watch = Watch(open_reader(FakeLine(device), "pn532").events())
-        await asyncio.sleep(5)
-        device.card = UID
-        await asyncio.sleep(1)
-        assert [type(event) for event in watch.take()] == [ReaderUp, CardArrived]
-        for _ in range(5):
-            device.card = b""
-            await asyncio.sleep(0.3)
-            device.card = UID
-            device.faults.extend([mute] * 2)
-            await asyncio.sleep(4)
-        assert watch.take() == []
-        await watch.stop()
-
-    run_virtual(main())
-
-
-def test_a_module_that_falls_silent_ends_the_stream() -> None:
-    """Whoever keeps the reader open hears of it, and opens it again."""
-
-    async def main() -> None:
-        device = Pn532Emulator()
-        line = FakeLine(device)
-        reader = open_reader(line, "pn532")
-        watch = Watch(reader.events())
-        await asyncio.sleep(5)
-        device.mute = True
-        with pytest.raises(TransientDeviceError, match="no answer"):
-            await watch.task
-        with pytest.raises(TransientDeviceError):
-            await anext(reader.events())
-        device.mute = False
-        watch = Watch(reader.events())
-        await asyncio.sleep(1)
-        assert watch.take() == [ReaderUp("PN532 firmware 1.6 at /dev/fake")]
-        assert line.opened == 3
-        await watch.stop()
-
-    run_virtual(main())
-
-
-def test_a_card_that_gives_no_uid_is_told_of_once() -> None:
-    """It does not take the reader down."""
-
-    async def main() -> None:
-        device = Sl032Emulator()
-        watch = Watch(open_reader(FakeLine(device), "sl032").events())
-        await asyncio.sleep(5)
-        device.card = UID[:6]
-        await asyncio.sleep(5)
-        _, unreadable, left = watch.take()
-        assert isinstance(unreadable, CardUnreadable)
-        assert isinstance(left, CardLeft)
-        assert "got 6" in unreadable.reason
-        device.card = UID
-        await asyncio.sleep(1)
-        assert [type(event) for event in watch.take()] == [CardArrived]
         await watch.stop()
 
     run_virtual(main())

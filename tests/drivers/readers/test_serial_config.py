@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.drivers.tables import READER, read_table
 
 
-def read(tmp_path: Path, **table: object) -> tuple[object, list[str]]:
-    """Read a driver's table as the configuration does."""
-    mistakes = Mistakes(tmp_path / "config.toml", "")
-    place = Place("reader", 1)
-    config = read_struct(SerialReader.Config, table, place, mistakes, base_dir=tmp_path)
-    return config, mistakes.found
+def read(**table: Any) -> tuple[object, list[str]]:  # noqa: ANN401 - as in TOML
+    """Read a table; return what it is, and what is wrong with it."""
+    return read_table(SerialReader.Config, READER, table)
 
 
-def test_the_configuration_is_read(tmp_path: Path) -> None:
+def test_the_configuration_is_read() -> None:
     """Two keys are enough; a port is no path below the state directory."""
-    config, mistakes = read(tmp_path, port="socket://127.0.0.1:1", format="twn4-ascii")
+    config, mistakes = read(port="socket://127.0.0.1:1", format="twn4-ascii")
     assert mistakes == []
     assert config == SerialReaderConfig(
         port="socket://127.0.0.1:1", format=Format.TWN4_ASCII
@@ -47,10 +41,10 @@ def test_the_configuration_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_of_the_configuration_are_named(
-    tmp_path: Path, key: str, value: object, says: str
+    key: str, value: object, says: str
 ) -> None:
     """The message says what would be right."""
     table: dict[str, object] = {"port": "/dev/ttyUSB0", "format": "rdm6300"}
-    config, (mistake,) = read(tmp_path, **(table | {key: value}))
+    config, (mistake,) = read(**(table | {key: value}))
     assert config is None
     assert says in mistake

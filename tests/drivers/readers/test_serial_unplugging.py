@@ -14,13 +14,13 @@ from drivers.errors import DeviceGoneError
 from drivers.readers.base import CardArrived, ReaderUp
 from drivers.readers.formats import em4100, rdm6300
 from drivers.readers.serial import Format, SerialReader, SerialReaderConfig
-from tests.drivers.pipes import open_files
+from tests.drivers.pipes import open_files, run
 from tests.drivers.readers.modules import Emulator, Sl032Emulator, Twn4Emulator
 from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import Pty
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
     from drivers.readers.base import ReaderEvent
@@ -76,16 +76,6 @@ async def see_card(events: AsyncGenerator[ReaderEvent], uid: bytes) -> None:
     assert event.uid == uid
 
 
-def run(main: Coroutine[None, None, None]) -> None:
-    """Run a test's coroutine; a hang fails."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await main
-
-    asyncio.run(bounded())
-
-
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop work until it is so."""
     for _ in range(10_000):
@@ -121,7 +111,7 @@ def test_a_terminal_that_is_torn_off(kind: Format, tmp_path: Path) -> None:
             assert open_files() == files
         assert threading.active_count() <= threads
 
-    run(main())
+    run(main(), DEADLINE_S)
 
 
 class SerialServer:
@@ -176,4 +166,4 @@ def test_a_serial_server_that_breaks_off(kind: Format) -> None:
                 await until(lambda: open_files() == files)
             assert threading.active_count() <= threads
 
-    run(main())
+    run(main(), DEADLINE_S)

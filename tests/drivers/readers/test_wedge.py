@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent.config.reading import Mistakes, Place, read_struct
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -29,6 +28,7 @@ from tests.drivers.pipes import open_files, take
 from tests.drivers.readers.wedge_bench import (
     EVENT,
     KEYS,
+    LINK,
     FakeKeyboard,
     InputTree,
     load,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from drivers.readers.base import ReaderEvent
 
 A = Technology.ISO14443
-LINK = "usb-Sycreader_USB_Reader_08FF20150112-event-kbd"
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 OTHER = bytes.fromhex("04A1B2C3")
 
@@ -323,48 +322,3 @@ def test_a_keyboard_we_may_not_open(tmp_path: Path) -> None:
             await anext(bench.reader.events())
 
     run_virtual(main())
-
-
-def read(tmp_path: Path, **table: object) -> tuple[object, list[str]]:
-    """Read a driver's table as the configuration does."""
-    mistakes = Mistakes(tmp_path / "config.toml", "")
-    place = Place("reader", 1)
-    config = read_struct(WedgeReader.Config, table, place, mistakes, base_dir=tmp_path)
-    return config, mistakes.found
-
-
-def test_the_configuration_is_read(tmp_path: Path) -> None:
-    """One key is enough; a path is no path below the state directory."""
-    config, mistakes = read(tmp_path, device="ffff:0035")
-    assert (config, mistakes) == (WedgeConfig(device="ffff:0035"), [])
-    path = f"/dev/input/by-id/{LINK}"
-    config, mistakes = read(tmp_path, device=path, number="decimal", bytes=4)
-    wanted = WedgeConfig(device=path, number=NumberFormat.DECIMAL, bytes=4)
-    assert (config, mistakes) == (wanted, [])
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"device": "/dev/input/event0"}, "device: expected vendor and product"),
-        ({"device": "ffff:0035\n"}, "ffff:0035"),
-        ({"number": "octal"}, '"hex", "decimal"'),
-        ({"number": "decimal"}, "bytes = 4"),
-        ({"bytes": 11}, "up to 10"),
-        ({"bytes": 2}, "bytes: expected 3 to 10"),
-        ({"bytes": -1}, "up to 10"),
-        ({"held_for": "0s"}, "longer than zero"),
-        ({"usb_port": 1}, "a text"),
-        (
-            {"device": f"/dev/input/by-id/{LINK}", "usb_port": "usb-1.2"},
-            "usb_port: goes with",
-        ),
-    ],
-)
-def test_mistakes_of_the_configuration_are_named(
-    tmp_path: Path, changes: dict[str, object], says: str
-) -> None:
-    """The message says what would be right, before anything is opened."""
-    config, (mistake,) = read(tmp_path, **({"device": "ffff:0035"} | changes))
-    assert config is None
-    assert says in mistake

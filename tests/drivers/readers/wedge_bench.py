@@ -22,6 +22,7 @@ KEYS = {character: code for code, character in CHARACTERS.items()}
 SHIFT = 42
 DIGITS = "100000 0 0 7ffffffe"  # The keys of a keyboard, as the kernel writes them
 SYC = (0xFFFF, 0x0035)
+LINK = "usb-Sycreader_USB_Reader_08FF20150112-event-kbd"
 
 
 def build_event(kind: int, code: int, value: int, at: float) -> bytes:

@@ -10,70 +10,50 @@ import pytest
 from drivers.errors import DeviceGoneError, TransientDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats.framing import CardReport
-from drivers.readers.formats.pn532 import Pn532
 from drivers.readers.formats.sl032 import Sl032
-from drivers.readers.formats.twn4 import Mode, Twn4
 from drivers.readers.uids import UnreadableCardError
+from tests.drivers.readers.formats.asked import (
+    ALL,
+    PN532,
+    SL032,
+    UID,
+    UNCHECKED,
+    Kind,
+    each,
+    start,
+)
 from tests.drivers.readers.modules import (
-    Emulator,
     Sl032Emulator,
-    Twn4Emulator,
     after_garbage,
     flipped,
     mute,
     truncated,
 )
-from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from drivers.readers.formats.dialogue import Module
     from tests.drivers.readers.modules import Fault
 
-UID = bytes.fromhex("04A1B2C3D4E5F6")
-A, V, E = Technology.ISO14443, Technology.ISO15693, Technology.EM4100
+A = Technology.ISO14443
 
-ALL: list[tuple[Callable[[], Emulator], Callable[[FakeLine], Module]]] = [
-    (Sl032Emulator, lambda line: Sl032(line, now)),
-    (Twn4Emulator, lambda line: Twn4(line, now, Mode(ascii_hex=False, crc=True))),
-    (
-        lambda: Twn4Emulator(ascii_hex=True),
-        lambda line: Twn4(line, now, Mode(ascii_hex=True, crc=True)),
-    ),
-    (
-        lambda: Twn4Emulator(crc=False),
-        lambda line: Twn4(line, now, Mode(ascii_hex=False, crc=False)),
-    ),
-    (
-        lambda: Twn4Emulator(ascii_hex=True, crc=False),
-        lambda line: Twn4(line, now, Mode(ascii_hex=True, crc=False)),
-    ),
-    (Pn532Emulator, lambda line: Pn532(line, now)),
-]
-NAMES = ["sl032", "twn4", "twn4-ascii", "twn4-plain", "twn4-ascii-plain", "pn532"]
-modules = pytest.mark.parametrize(("emulator", "driver"), ALL, ids=NAMES)
 # Without a CRC nobody can see a bit that is wrong in each and every answer.
 LASTING = [
-    pytest.param(*module, fault, id=f"{name}-{fault.__name__}")
-    for name, module in zip(NAMES, ALL, strict=True)
+    pytest.param(kind, fault, id=f"{kind}-{fault.__name__}")
+    for kind in ALL
     for fault in (mute, flipped, truncated)
-    if fault is not flipped or "plain" not in name
+    if fault is not flipped or kind not in UNCHECKED
 ]
 
 
-@modules
-def test_cards_come_and_go(
-    emulator: Callable[[], Emulator], driver: Callable[[FakeLine], Module]
-) -> None:
+@each(ALL)
+def test_cards_come_and_go(kind: Kind) -> None:
     """Each look tells what is there, for as long as it is there."""
 
     async def main() -> None:
-        device = emulator()
-        module = driver(FakeLine(device))
-        assert await module.start()
+        device, _, module = await start(kind)
         for uid in (b"", UID, UID, UID, UID[:4], b"", bytes(range(10)), UID, b""):
             device.card = uid
             found = await module.find()
@@ -83,20 +63,16 @@ def test_cards_come_and_go(
 
 
 @pytest.mark.parametrize("fault", [mute, flipped, truncated, after_garbage])
-@modules
-def test_a_fault_that_passes_is_no_matter(
-    emulator: Callable[[], Emulator],
-    driver: Callable[[FakeLine], Module],
-    fault: Fault,
-) -> None:
+@each(ALL)
+def test_a_fault_that_passes_is_no_matter(kind: Kind, fault: Fault) -> None:
     """Each answer of a conversation may be spoilt once."""
 
     async def main() -> None:
         for answer in range(10):
-            device = emulator()
+            device = kind.emulate()
             device.card = UID
             device.faults.extend([bytes] * answer + [fault])
-            module = driver(FakeLine(device))
+            module = kind.drive(FakeLine(device))
             await module.start()
             found = [await module.find() for _ in range(4)]
             assert found.count(CardReport(UID, A)) >= 3
@@ -105,19 +81,12 @@ def test_a_fault_that_passes_is_no_matter(
     run_virtual(main())
 
 
-@pytest.mark.parametrize(("emulator", "driver", "fault"), LASTING)
-def test_a_fault_that_stays_is_an_error_in_time(
-    emulator: Callable[[], Emulator],
-    driver: Callable[[FakeLine], Module],
-    fault: Fault,
-) -> None:
+@pytest.mark.parametrize(("kind", "fault"), LASTING)
+def test_a_fault_that_stays_is_an_error_in_time(kind: Kind, fault: Fault) -> None:
     """A module that never answers as it should fails within seconds, by its name."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
+        device, _, module = await start(kind)
         device.card = UID
         device.faults.extend([fault] * 100)
         began = now()
@@ -129,10 +98,8 @@ def test_a_fault_that_stays_is_an_error_in_time(
     run_virtual(main())
 
 
-@pytest.mark.parametrize("driver", [driver for _, driver in ALL])
-def test_a_module_that_is_not_there_does_not_start(
-    driver: Callable[[FakeLine], Module],
-) -> None:
+@each(ALL)
+def test_a_module_that_is_not_there_does_not_start(kind: Kind) -> None:
     """Silence and noise are told apart in the message."""
 
     class Noise(FakeLine):
@@ -144,24 +111,19 @@ def test_a_module_that_is_not_there_does_not_start(
         with pytest.raises(
             TransientDeviceError, match=r"no answer; check .* wiring .* format, .* crc"
         ):
-            await driver(FakeLine()).start()
+            await kind.drive(FakeLine()).start()
         with pytest.raises(TransientDeviceError, match=r"no valid answer in \d+ bytes"):
-            await driver(Noise()).start()
+            await kind.drive(Noise()).start()
 
     run_virtual(main())
 
 
-@modules
-def test_an_unplugged_module_is_gone_at_once(
-    emulator: Callable[[], Emulator], driver: Callable[[FakeLine], Module]
-) -> None:
+@each(ALL)
+def test_an_unplugged_module_is_gone_at_once(kind: Kind) -> None:
     """The line's error comes through, before and while an answer is awaited."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
+        device, line, module = await start(kind)
         device.late = []
         finding = asyncio.create_task(module.find())
         await asyncio.sleep(0.1)
@@ -176,17 +138,12 @@ def test_an_unplugged_module_is_gone_at_once(
     run_virtual(main())
 
 
-@modules
-def test_a_late_answer_is_not_taken_for_the_next(
-    emulator: Callable[[], Emulator], driver: Callable[[FakeLine], Module]
-) -> None:
+@each(ALL)
+def test_a_late_answer_is_not_taken_for_the_next(kind: Kind) -> None:
     """A module that was slow does not stay one answer behind."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
+        device, line, module = await start(kind)
         device.card = UID
         device.late = []
         finding = asyncio.create_task(module.find())
@@ -207,24 +164,18 @@ def test_what_the_modules_are_called() -> None:
     """The names are those that they give themselves."""
 
     async def main() -> None:
-        names = [await driver(FakeLine(make())).start() for make, driver in ALL]
+        names = [await kind.drive(FakeLine(kind.emulate())).start() for kind in ALL]
         assert names == ["SL032-1.8", *["TWN4 TWN4/B1.64/NO"] * 4, "PN532 firmware 1.6"]
 
     run_virtual(main())
 
 
-@pytest.mark.parametrize(
-    ("emulator", "driver"), [ALL[0], ALL[-1]], ids=["sl032", "pn532"]
-)
-def test_a_card_without_a_uid_is_not_the_modules_fault(
-    emulator: Callable[[], Emulator], driver: Callable[[FakeLine], Module]
-) -> None:
+@each([SL032, PN532])
+def test_a_card_without_a_uid_is_not_the_modules_fault(kind: Kind) -> None:
     """Such a card is reported as unreadable, and the next one is read."""
 
     async def main() -> None:
-        device = emulator()
-        module = driver(FakeLine(device))
-        await module.start()
+        device, _, module = await start(kind)
         device.card = UID[:6]
         with pytest.raises(UnreadableCardError, match="got 6"):
             await module.find()
@@ -234,16 +185,12 @@ def test_a_card_without_a_uid_is_not_the_modules_fault(
     run_virtual(main())
 
 
-@modules
-def test_what_hangs_on_to_an_answer_does_not_spoil_the_next(
-    emulator: Callable[[], Emulator], driver: Callable[[FakeLine], Module]
-) -> None:
+@each(ALL)
+def test_what_hangs_on_to_an_answer_does_not_spoil_the_next(kind: Kind) -> None:
     """Neither half a frame behind it nor an answer that came twice."""
 
     async def main() -> None:
-        device = emulator()
-        module = driver(FakeLine(device))
-        await module.start()
+        device, _, module = await start(kind)
         began = now()
         for spoil in (lambda one: one + one[:3], lambda one: one * 2):
             device.card = UID

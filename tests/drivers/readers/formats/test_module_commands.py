@@ -11,60 +11,29 @@ from drivers.errors import DeviceGoneError, TransientDeviceError
 from drivers.readers.base import Technology
 from drivers.readers.formats.dialogue import ORDER_S, QUIET_S
 from drivers.readers.formats.framing import CardReport
-from drivers.readers.formats.pn532 import Pn532
-from drivers.readers.formats.sl032 import Sl032
-from drivers.readers.formats.twn4 import Mode, Twn4
-from tests.drivers.readers.modules import (
-    Emulator,
-    Sl032Emulator,
-    Twn4Emulator,
-    flipped,
-    mute,
-    truncated,
+from tests.drivers.readers.formats.asked import (
+    LIT,
+    PN532,
+    TWN4,
+    TWN4_ASCII,
+    UID,
+    Kind,
+    each,
+    start,
 )
+from tests.drivers.readers.modules import flipped, mute, truncated
 from tests.drivers.readers.pn532_module import Pn532Emulator
 from tests.drivers.serial_bench import FakeLine, now
 from tests.fakes.virtual_loop import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from drivers.readers.formats.dialogue import Module
     from tests.drivers.readers.modules import Fault
 
-UID = bytes.fromhex("04A1B2C3D4E5F6")
 CARD = CardReport(UID, Technology.ISO14443)
 
-#: A driver, its emulator, and a command for a light.
-ALL: dict[str, tuple[Callable[[FakeLine], Module], Callable[[], Emulator], bytes]] = {
-    "twn4": (
-        lambda line: Twn4(line, now, Mode(ascii_hex=False, crc=True)),
-        Twn4Emulator,
-        bytes.fromhex("0400070000"),
-    ),
-    "twn4-ascii": (
-        lambda line: Twn4(line, now, Mode(ascii_hex=True, crc=True)),
-        lambda: Twn4Emulator(ascii_hex=True),
-        bytes.fromhex("0400070000"),
-    ),
-    "pn532": (
-        lambda line: Pn532(line, now),
-        Pn532Emulator,
-        bytes.fromhex("0EBF84"),
-    ),
-    "sl032": (lambda line: Sl032(line, now), Sl032Emulator, bytes.fromhex("4001")),
-}
-modules = pytest.mark.parametrize(
-    ("driver", "emulator", "command"), ALL.values(), ids=ALL
-)
 
-
-@modules
-def test_a_command_as_it_is_on_the_line(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_a_command_as_it_is_on_the_line(kind: Kind) -> None:
     """The emulators, which build frames by themselves, understand it."""
     frames = {
         b"\x04": (bytes.fromhex("0700 0400070000 9D91"), b"04000700009D91\r"),
@@ -80,23 +49,17 @@ def test_a_command_as_it_is_on_the_line(
             await super().write(data)
 
     async def main() -> None:
-        device = emulator()
-        line = Tapped(device)
-        module = driver(line)
-        await module.start()
-        await module.tell(command)
-        assert device.asked[-1] == command
-        assert line.said in frames[command[:1]]
+        device, line, module = await start(kind, Tapped)
+        await module.tell(kind.light)
+        assert device.asked[-1] == kind.light
+        assert isinstance(line, Tapped)
+        assert line.said in frames[kind.light[:1]]
 
     run_virtual(main())
 
 
-@modules
-def test_a_command_of_bytes_that_come_one_by_one(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_a_command_of_bytes_that_come_one_by_one(kind: Kind) -> None:
     """The answer may come in any fragments, and not at once."""
 
     class Slow(FakeLine):
@@ -109,11 +72,9 @@ def test_a_command_of_bytes_that_come_one_by_one(
                 loop.call_at(self.at, super().send, bytes([byte]))
 
     async def main() -> None:
-        device = emulator()
-        module = driver(Slow(device))
-        await module.start()
+        device, _, module = await start(kind, Slow)
         began = now()
-        await module.tell(command)
+        await module.tell(kind.light)
         assert now() - began < 0.3
         device.card = UID
         assert await module.find() == CARD
@@ -122,28 +83,21 @@ def test_a_command_of_bytes_that_come_one_by_one(
 
 
 @pytest.mark.parametrize("fault", [mute, flipped, truncated])
-@modules
-def test_a_command_without_a_valid_answer(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-    fault: Fault,
-) -> None:
+@each(LIT)
+def test_a_command_without_a_valid_answer(kind: Kind, fault: Fault) -> None:
     """One try that takes less than a look may; the next look is none the worse."""
 
     async def main() -> None:
-        device = emulator()
+        device, _, module = await start(kind)
         device.card = UID
-        module = driver(FakeLine(device))
-        await module.start()
-        device.spoilt[command[:1]] = fault
+        device.spoilt[kind.light[:1]] = fault
         for _ in range(3):
             asked = len(device.asked)
             began = now()
             with pytest.raises(TransientDeviceError, match="lights of the module at"):
-                await module.tell(command)
+                await module.tell(kind.light)
             assert now() - began < ORDER_S + 2 * QUIET_S
-            assert device.asked[asked:].count(command) == 1
+            assert device.asked[asked:].count(kind.light) == 1
             # What a PN532 has begun is broken off.
             aborted = b"ACK" in device.asked[asked:]
             assert aborted is isinstance(device, Pn532Emulator)
@@ -154,29 +108,22 @@ def test_a_command_without_a_valid_answer(
     run_virtual(main())
 
 
-@modules
-def test_a_look_is_not_disturbed_by_an_answer_that_was_given_up(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_a_look_is_not_disturbed_by_an_answer_that_was_given_up(kind: Kind) -> None:
     """It comes while the line falls silent, so that one question is enough."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
+        device, line, module = await start(kind)
 
         def late(answer: bytes) -> bytes:
             later = ORDER_S + QUIET_S / 2
             asyncio.get_running_loop().call_later(later, line.send, answer)
             return b""
 
-        device.spoilt[command[:1]] = late
+        device.spoilt[kind.light[:1]] = late
         device.card = UID
         with pytest.raises(TransientDeviceError, match="no answer"):
-            await module.tell(command)
+            await module.tell(kind.light)
         asked = len(device.asked)
         assert await module.find() == CARD
         assert len(device.asked) == asked + 1
@@ -185,60 +132,46 @@ def test_a_look_is_not_disturbed_by_an_answer_that_was_given_up(
 
 
 @pytest.mark.parametrize(
-    ("name", "question"),
-    [("twn4", "0004FF"), ("twn4-ascii", "0004FF"), ("pn532", "02")],
+    ("kind", "question"),
+    [(TWN4, "0004FF"), (TWN4_ASCII, "0004FF"), (PN532, "02")],
+    ids=str,
 )
 def test_an_answer_with_a_result_is_that_to_something_else(
-    name: str, question: str
+    kind: Kind, question: str
 ) -> None:
     """Lights have none, so that no other answer can be taken for theirs."""
-    driver, emulator, _ = ALL[name]
 
     async def main() -> None:
-        module = driver(FakeLine(emulator()))
-        await module.start()
+        _, _, module = await start(kind)
         with pytest.raises(TransientDeviceError, match="expected no result"):
             await module.tell(bytes.fromhex(question))
 
     run_virtual(main())
 
 
-@modules
-def test_a_command_that_is_refused(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_a_command_that_is_refused(kind: Kind) -> None:
     """A module that does not know its lights says so, and reads on."""
 
     async def main() -> None:
-        device = emulator()
+        device, _, module = await start(kind)
         device.card = UID
-        device.refused = command[:1]
-        module = driver(FakeLine(device))
-        await module.start()
+        device.refused = kind.light[:1]
         began = now()
         with pytest.raises(TransientDeviceError, match="expected"):
-            await module.tell(command)
+            await module.tell(kind.light)
         assert now() - began < 2 * QUIET_S
         assert await module.find() == CARD
 
     run_virtual(main())
 
 
-@modules
-def test_late_answers_are_not_mixed_up(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_late_answers_are_not_mixed_up(kind: Kind) -> None:
     """That to a light comes during a look, and that to a look during a light."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
+        device, line, module = await start(kind)
 
         def late(question: bytes, seconds: float) -> None:
             """Hold back the answers to one question."""
@@ -250,9 +183,9 @@ def test_late_answers_are_not_mixed_up(
             device.spoilt = {question[:1]: fault}
 
         # Later than anybody waits, so that it falls into the look that follows.
-        late(command, ORDER_S + QUIET_S + 0.003)
+        late(kind.light, ORDER_S + QUIET_S + 0.003)
         with pytest.raises(TransientDeviceError):
-            await module.tell(command)
+            await module.tell(kind.light)
         device.spoilt = {}
         device.card = UID
         assert await module.find() == CARD
@@ -268,7 +201,7 @@ def test_late_answers_are_not_mixed_up(
         device.spoilt = {}
         for _ in range(2):
             try:
-                await module.tell(command)
+                await module.tell(kind.light)
                 break
             except TransientDeviceError:
                 continue
@@ -280,21 +213,14 @@ def test_late_answers_are_not_mixed_up(
     run_virtual(main())
 
 
-@modules
-def test_lights_of_a_module_that_is_gone(
-    driver: Callable[[FakeLine], Module],
-    emulator: Callable[[], Emulator],
-    command: bytes,
-) -> None:
+@each(LIT)
+def test_lights_of_a_module_that_is_gone(kind: Kind) -> None:
     """This is no failure of the lights: the reader has to be opened again."""
 
     async def main() -> None:
-        device = emulator()
-        line = FakeLine(device)
-        module = driver(line)
-        await module.start()
-        device.spoilt[command[:1]] = mute
-        telling = asyncio.create_task(module.tell(command))
+        device, line, module = await start(kind)
+        device.spoilt[kind.light[:1]] = mute
+        telling = asyncio.create_task(module.tell(kind.light))
         await asyncio.sleep(0.1)
         line.unplug()
         with pytest.raises(DeviceGoneError):

@@ -162,7 +162,7 @@ def _nfc() -> Iterator[Subject]:
             options={"device": peer.path},
             busy=_LOOK_OFTEN,
             ready=_UP,
-            idles="nfcpy asks 5 times a second, 4 questions of the chip each",
+            idles="nfcpy asks 4 times a second, 4 questions of the chip each",
             sample=after(peer.stamp, lay, _ARRIVED),
             samples=_LOOKS,
             path="answer to event",

@@ -44,7 +44,7 @@ class NfcConfig:
     """
 
     device: Annotated[str, Meta(description=EXPECTED)]
-    poll_every: timedelta = timedelta(milliseconds=200)
+    poll_every: timedelta = timedelta(milliseconds=250)
     held_for: timedelta = timedelta(seconds=1)
     reset: tuple[str, ...] = ()
     reset_after: Annotated[

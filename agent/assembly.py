@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from agent import registry
@@ -32,13 +32,14 @@ from agent.whitelist_keeper import WhitelistKeeper
 from drivers.chargers.metered import MeteredCharger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from contextlib import AsyncExitStack
 
     from agent.clock import SystemClock
     from agent.config import Config
     from agent.config.config import Evse
     from agent.domain.messages import Show
+    from agent.ending import Ending
     from agent.health import Health
     from drivers.chargers.base import Charger
 
@@ -52,11 +53,17 @@ class Assembly:
     """Every part of the station, by name; `stack` closes what has to be closed."""
 
     def __init__(
-        self, config: Config, clock: SystemClock, health: Health, stack: AsyncExitStack
+        self,
+        config: Config,
+        clock: SystemClock,
+        health: Health,
+        stack: AsyncExitStack,
+        ending: Ending,
     ) -> None:
         self.config = config
         self.clock = clock
         self.health = health
+        self._ending = ending
         self.reserve = Reserve(config.station.state_dir)
         self._open_stores(stack)
         self._build_upstreams(stack)
@@ -88,7 +95,9 @@ class Assembly:
         self.whitelist = self._open(
             lambda: Whitelist(state_dir, self.keys, self.clock.boot_id, names)
         )
-        stack.callback(self.whitelist.close)
+        self._close(
+            stack, "the whitelist", lambda: asyncio.to_thread(self.whitelist.close)
+        )
         subscribers = [subscriber(upstream) for upstream in self.config.upstreams]
         is_reachable = self.config.server.public_url is not None
         keep_cards = self.config.server.keep_cards if is_reachable else timedelta()
@@ -103,7 +112,20 @@ class Assembly:
         if journal.salvage is not None:
             self.health.bad("damaged journal", str(journal.salvage))
         self.journal = JournalThread(journal)
-        stack.push_async_callback(self.journal.close)
+        self._close(stack, "the journal", self.journal.close)
+
+    def _close(
+        self,
+        stack: AsyncExitStack,
+        name: str,
+        close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Have something closed in the end, if it lets itself be closed."""
+
+        async def finish() -> None:
+            await self._ending.finish(name, close())
+
+        stack.push_async_callback(finish)
 
     def _open(self, store: Callable[[], T]) -> T:
         """Open a store, on a full disk with the space that is kept for that."""
@@ -135,7 +157,7 @@ class Assembly:
             for upstream in config.upstreams
         ]
         for upstream in self.upstreams:
-            stack.push_async_callback(upstream.close)
+            self._close(stack, f"upstream {upstream.name}", upstream.close)
             # Nothing bad is known of it, whatever was before a reload.
             health.note(f"asking {upstream.name}", "")
         self.reception = Reception(

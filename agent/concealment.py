@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent.domain.settings import Settings
     from agent.domain.tokens import Reply, Token
     from agent.domain.uid import Uid
-    from agent.station_runner import Ask
+    from agent.station_ports import Ask
 
 
 class ConcealedGroups:

@@ -27,6 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 SOCKET = "control.sock"
 MAX_LINE_BYTES = 64 * 1024
+ENDS_WITHIN_S = 0.5  # For a command that is cancelled
 ENDLESS = ("watch", "next-card", "identify")
 #: These wait for nobody: no card, no charger and no backend.
 PROMPT = ("status", "readers", "explain", "withdraw", "retry", "drop")
@@ -77,6 +78,7 @@ class ControlServer:
         self._path = path
         self._commands = commands
         self._serving: set[asyncio.Task[None]] = set()
+        self._is_closing = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -95,17 +97,20 @@ class ControlServer:
             yield
         finally:
             server.close()
+            self._is_closing = True
             for task in self._serving:
                 task.cancel()
             if self._serving:
-                await asyncio.wait(self._serving)
+                await asyncio.wait(self._serving, timeout=ENDS_WITHIN_S)
             self._path.unlink(missing_ok=True)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         task = asyncio.current_task()
-        if task is None:
+        if task is None or self._is_closing:
+            # What it would ask is gone, or belongs to the next run.
+            writer.close()
             return
         self._serving.add(task)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import replace
 
@@ -43,55 +43,14 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.domain.sessions import Session
     from agent.domain.settings import Settings
-    from agent.domain.tokens import Reply, Token
-    from agent.domain.uid import Uid
     from agent.health import Health
+    from agent.station_ports import Ask, ChargerCommands, Recorder, Room
 
 _LOGGER = logging.getLogger(__name__)
 
 RECORD_AGAIN_S = 5.0  # How often a full disk is asked whether there is space again
 LATE_ANSWER = timedelta(seconds=5)
 ANSWER_BEFORE = timedelta(milliseconds=50)  # So that the best word is in by then
-
-
-class Recorder(Protocol):
-    """What the runner needs of the journal."""
-
-    async def record(self, records: Sequence[tuple[Record, str]]) -> None:
-        """Make several changes durable at once."""
-
-
-class Room(Protocol):
-    """What the runner needs to know of the disk."""
-
-    def hold(self) -> bool:
-        """Whether there is room for something new, beside what must be ended."""
-
-    def release(self) -> bool:
-        """Give up the room that is held for ends; say whether there was any."""
-
-
-class ChargerCommands(Protocol):
-    """What the runner needs of a charger."""
-
-    def command(self, effect: EnableEnergy | DisableEnergy) -> None:
-        """Have the charger told."""
-
-
-class Ask(Protocol):
-    """What the runner needs of the authorizer."""
-
-    async def __call__(  # noqa: PLR0913 - a question, and how long it is worth asking
-        self,
-        uid: Uid,
-        token: Token | None,
-        evse_uids: Sequence[str],
-        *,
-        within: timedelta,
-        late: timedelta = timedelta(),
-        background: bool = False,
-    ) -> Reply:
-        """Get a reply within a time, or a late one some time after that."""
 
 
 class StationRunner:
@@ -126,6 +85,7 @@ class StationRunner:
         self._health = health
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._unrecorded: list[tuple[Record, str]] = []
+        self._has_ended = False
         self._stepping = asyncio.Lock()
         self._withdrawals: dict[str, asyncio.Future[Withdrawn]] = {}
 
@@ -161,7 +121,8 @@ class StationRunner:
 
     def post(self, message: Input) -> None:
         """Hand an input in; it is handled after those handed in before."""
-        self._inputs.put_nowait(message)
+        if not self._has_ended:
+            self._inputs.put_nowait(message)
 
     async def withdraw(self, wanted: Withdraw) -> Withdrawn:
         """Take permissions back and stop sessions; say what was found."""
@@ -175,14 +136,19 @@ class StationRunner:
 
     async def run(self) -> None:
         """Handle inputs until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                message = await self._next_input()
-                async with self._stepping:
-                    await self._handle(message, group)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._handle(await self._next_input(), group)
+        finally:
+            # Nobody waits for what will never be handled.
+            self._has_ended = True
+            while not self._inputs.empty():
+                self._inputs.get_nowait()
+                self._inputs.task_done()
 
     async def drain(self) -> None:
-        """Wait until everything handed in so far is done."""
+        """Wait until everything handed in so far is done, or nothing is any more."""
         await self._inputs.join()
 
     async def record_the_rest(self) -> bool:
@@ -202,19 +168,26 @@ class StationRunner:
             return None
 
     async def _handle(self, message: Input | None, group: asyncio.TaskGroup) -> None:
+        try:
+            async with self._stepping:
+                await self._take_step(message or Tick(), group)
+        finally:
+            if message is not None:
+                self._inputs.task_done()
+
+    async def _take_step(self, message: Input, group: asyncio.TaskGroup) -> None:
         """Take one step: compute, make durable, act."""
         context = Context(
             now=self._clock.now(), new_id=self._new_id, storage_ok=self._room.hold()
         )
-        tick = message or Tick()
         before = self.station
-        after, effects = step(before, tick, self.settings, context)
+        after, effects = step(before, message, self.settings, context)
         records = [effect for effect in effects if isinstance(effect, Record)]
         if (records or self._unrecorded) and not await self._record(records):
             # The same step again, knowing that nothing can be written: starts are
             # refused, stops happen, and what they record is kept for later.
             context = replace(context, storage_ok=False)
-            after, effects = step(before, tick, self.settings, context)
+            after, effects = step(before, message, self.settings, context)
             self._unrecorded += [
                 (effect, self._new_id())
                 for effect in effects
@@ -225,8 +198,6 @@ class StationRunner:
         self.station = after
         for effect in effects:
             self._perform(effect, group)
-        if message is not None:
-            self._inputs.task_done()
 
     async def _record(self, records: Sequence[Record]) -> bool:
         """Commit these and all that waits before them; say whether it worked."""

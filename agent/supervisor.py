@@ -6,17 +6,18 @@ import asyncio
 import logging
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.backoff import Backoff
 from drivers.errors import DriverError, UnsupportedDeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
 _LOGGER = logging.getLogger(__name__)
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 REOPEN = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
 RECOVERED_AFTER_S = 60.0
@@ -52,6 +53,19 @@ def is_cancelled() -> bool:
     """Whether somebody ends this task; a CancelledError may be a driver's own, too."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def noticed(part: str, routine: Coroutine[Any, Any, T]) -> T:
+    """Do something whose own cancellation would pass unnoticed, as in a group.
+
+    RuntimeError if it cancels itself: a library may cancel what it waits for.
+    """
+    try:
+        return await routine
+    except asyncio.CancelledError as err:
+        if is_cancelled():
+            raise
+        raise RuntimeError(f"{part} has cancelled itself") from err
 
 
 async def _follow(

@@ -12,6 +12,7 @@ from agent.errors import HeldBackError
 from agent.ocpi.schedule import SyncSchedule
 from agent.ocpi.sync import Synchronizer
 from agent.report.delivery import DeliveryLoop
+from agent.supervisor import noticed
 
 if TYPE_CHECKING:
     from agent.config import Config, Upstream
@@ -68,8 +69,10 @@ class UpstreamPort:
         """Synchronise and deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self.has_tokens:
-                group.create_task(self.schedule.run())
-            group.create_task(self.delivery.run())
+                part = f"synchronisation from {self.name}"
+                group.create_task(noticed(part, self.schedule.run()))
+            part = f"reporting to {self.name}"
+            group.create_task(noticed(part, self.delivery.run()))
 
     def synchronize_soon(self) -> None:
         """Synchronise without waiting for the next turn."""

@@ -23,6 +23,7 @@ from agent.domain.reports import (
 )
 from agent.domain.timeline import settle
 from agent.errors import STORE_ERRORS
+from agent.supervisor import noticed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,8 @@ class DeliveryLoop:
         session_id = report.session.id
         try:
             dated = await self._date(report)
-            await self._settle(report, await self._sink.deliver(dated))
+            delivery = await noticed(self._sink.name, self._sink.deliver(dated))
+            await self._settle(report, delivery)
         except STORE_ERRORS as err:
             # Told, but not noted: it will be told again, which does no harm.
             self._failed(session_id, Retry(str(err)))

@@ -98,13 +98,9 @@ class PipeReader(Reader):
         self._monotonic = monotonic
 
     async def events(self) -> AsyncGenerator[ReaderEvent]:
-        """Yield what is written to the pipe, ReaderUp first; no card lies on yet.
-
-        What waited in it for somebody to read it are cards of then, and dropped.
-        """
+        """Yield what is written to the pipe, ReaderUp first; no card lies on yet."""
         protocol = CardProtocol()
         with LineFifo(self._path) as fifo:
-            fifo.read()
             yield ReaderUp(f"pipe {self._path}")
             async for line in fifo:
                 for event in protocol.receive(line, self._monotonic()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.actuators import ChargerPort
+from agent.charger_calls import LEFT_BEHIND
 from agent.domain.messages import (
     DisableEnergy,
     DisableFailed,
@@ -23,6 +24,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.hardware import FakeCharger
 from tests.fakes.loop_clock import running
 from tests.fakes.virtual_loop import run_virtual
+from tests.fakes.wicked import give_in, resist
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -191,3 +193,36 @@ def test_a_driver_that_cancels_itself_has_failed() -> None:
 
     run_virtual(main())
     assert inputs[-1] == EnergyDisabled("E1", "S1", 1000)
+
+
+class DeafCharger(FakeCharger):
+    """Has a driver whose `enable` cannot be called off."""
+
+    async def enable(self, limit_amps: int | None = None) -> None:
+        """Never return."""
+        del limit_amps
+        await resist()
+
+
+def test_a_command_that_cannot_be_called_off_keeps_no_other_waiting() -> None:
+    """It has failed in time, and the order to switch off reaches the driver."""
+    charger = DeafCharger()
+    inputs: list[Input] = []
+
+    async def main() -> None:
+        port = ChargerPort("E1", charger, inputs.append, Health(FakeClock()))
+        async with running(port.run()):
+            await port.found.wait()
+            inputs.clear()
+            port.command(EnableEnergy("E1", "S1"))
+            port.command(DisableEnergy("E1", "S1"))
+            await asyncio.sleep(10)
+        assert len(LEFT_BEHIND) == 1
+        await give_in()
+        assert not LEFT_BEHIND
+
+    run_virtual(main())
+    assert inputs == [
+        EnableFailed("E1", "S1", "no confirmation in time"),
+        EnergyDisabled("E1", "S1", 1000),
+    ]

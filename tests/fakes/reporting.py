@@ -35,7 +35,7 @@ class ScriptedSink:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.told: list[Report] = []
-        self.scripts: dict[str, list[Delivery | Exception]] = {}
+        self.scripts: dict[str, list[Delivery | BaseException]] = {}
         self.answer: Delivery | Exception = Delivered()
         self.takes_s = 0.0
         self.most_at_once = 0
@@ -52,7 +52,7 @@ class ScriptedSink:
         self._at_once -= 1
         script = self.scripts.get(report.session.id)
         answer = script.pop(0) if script else self.answer
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 

@@ -406,18 +406,23 @@ def test_a_journal_that_fails_is_asked_again(
     assert len(bench.sink.times("S1-start")) == (1 if call == "due" else 2)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug of the sink"), asyncio.CancelledError()], ids=repr
+)
 def test_a_sink_that_breaks_is_tried_again(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """An unforeseen exception is logged with its traceback and ends nothing."""
+    """What nobody foresaw is logged with its traceback and ends nothing."""
     bench.outbox.add("S1", "S2")
-    bench.sink.scripts["S1"] = [RuntimeError("a bug of the sink")]
+    bench.sink.scripts["S1"] = [error] * 2
 
     deliver(bench, 60)
 
     assert bench.outbox.waiting == []
-    [record] = [record for record in caplog.records if record.exc_info]
-    assert "S1" in record.getMessage()
+    records = [record for record in caplog.records if record.exc_info]
+    assert ["S1" in record.getMessage() for record in records] == [True, True]
+    told = bench.sink.times("S1-start")
+    assert told[1] - told[0] > 0.1  # It is not drummed at.
 
 
 def test_why_it_waits_is_noted(bench: Bench) -> None:

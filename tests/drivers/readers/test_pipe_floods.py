@@ -1,17 +1,16 @@
-"""A pipe that is written to without an end, or was before anybody read."""
+"""A pipe that is written to without an end."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from drivers.readers.base import CardArrived, CardLeft, ReaderUp, Technology
+from drivers.readers.base import CardArrived, ReaderUp
 from drivers.readers.pipe import PipeReader, PipeReaderConfig
-from tests.drivers.pipes import run, take, write
+from tests.drivers.pipes import run, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,23 +45,3 @@ def test_others_have_their_turns_in_a_flood(tmp_path: Path, line: bytes) -> None
 
     run(main())
     assert turns >= lines - 1
-
-
-def test_what_was_written_before_anybody_read_is_no_card(tmp_path: Path) -> None:
-    """A card that was tapped while the agent was down starts nothing."""
-    path = tmp_path / "pipe"
-    os.mkfifo(path, 0o600)
-
-    async def main() -> None:
-        with closing(open(os.open(path, os.O_RDWR), "wb", buffering=0)) as writer:  # noqa: PTH123, ASYNC230 - a pipe, which has room
-            writer.write(b"04A1B2C3D4E5F6\n")
-            reader = PipeReader(PipeReaderConfig(path), monotonic=lambda: 1.0)
-            async with aclosing(reader.events()) as events:
-                assert await anext(events) == ReaderUp(f"pipe {path}")
-                writer.write(LAST)
-                assert await take(events, 2) == [
-                    CardArrived(EM4100, Technology.EM4100, 1.0),
-                    CardLeft(1.0),
-                ]
-
-    run(main())

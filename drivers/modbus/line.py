@@ -188,7 +188,7 @@ class ModbusLine:
             client = make_client(self._device)
             is_connected = False
             try:
-                is_connected = await client.connect()
+                is_connected = await _unless_cancelled(client.connect())
             except Exception as err:
                 raise explain_closed(self._device) from err
             finally:
@@ -201,13 +201,18 @@ class ModbusLine:
 
 
 async def _unless_cancelled(answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - the library's
-    """Wait for it; before Python 3.12 `wait_for` loses a cancellation beside it."""
+    """Wait for it; CancelledError if cancelled meanwhile, whatever came of it.
+
+    Before Python 3.12 `wait_for`, which the library uses, loses a cancellation in the
+    moment of a result, or of an error.
+    """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
-    result = await answer
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return result
+    try:
+        return await answer
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 @dataclass(slots=True)

@@ -44,6 +44,10 @@ class Bus:
         self.refusals_at: dict[int, int] = {}
         #: The library loses a cancellation and gives the answer.
         self.swallows = False
+        #: It raises this in its place.
+        self.fails_with: Exception | None = None
+        #: Opening takes so long, and loses a cancellation, too, if `swallows`.
+        self.opens_in_s = 0.0
         #: Coils say nothing in their answers.
         self.is_short = False
         self.requests: list[int] = []
@@ -61,6 +65,8 @@ class Bus:
 
     async def connect(self) -> bool:
         """Stand in for the library's client, as all that follows."""
+        if self.opens_in_s:
+            await self._pause(self.opens_in_s)
         self.connected = True
         return True
 
@@ -98,6 +104,15 @@ class Bus:
 
         return await self._request(device_id, address, write)
 
+    async def _pause(self, length_s: float) -> None:
+        try:
+            await asyncio.sleep(length_s)
+        except asyncio.CancelledError:
+            if self.fails_with is not None:
+                raise self.fails_with from None
+            if not self.swallows:
+                raise
+
     async def _request(
         self, device_id: int, address: int, act: Callable[[SimpleEvse], Answer]
     ) -> Answer:
@@ -105,11 +120,7 @@ class Bus:
         if device_id in self.mute:
             await asyncio.sleep(self.ctx.comm_params.timeout_connect)
             raise OSError("no response")
-        try:
-            await asyncio.sleep(ANSWER_S)
-        except asyncio.CancelledError:
-            if not self.swallows:
-                raise
+        await self._pause(ANSWER_S)
         if self.refusals:
             return Answer(exception_code=self.refusals.pop(0))
         if address in self.refusals_at:

@@ -158,6 +158,49 @@ def test_a_cancellation_that_the_library_loses(monkeypatch: pytest.MonkeyPatch) 
     run_virtual(main())
 
 
+def test_a_cancellation_that_the_library_loses_in_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An end is one, also when the line is lost in the same moment."""
+
+    async def main() -> None:
+        bus, evse = Bus(1), device("/dev/x")
+        bus.install(monkeypatch)
+        bus.fails_with = ConnectionError("the line is gone")
+        asking = asyncio.create_task(
+            ModbusLine(evse).read(evse, Table.HOLDING, STATE, 1)
+        )
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [None, OSError("no such port")])
+def test_a_cancellation_that_the_library_loses_while_it_opens(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """An end is one, whether it opens or fails meanwhile; it is closed again."""
+
+    async def main() -> None:
+        bus, evse = Bus(1), device("/dev/x")
+        bus.install(monkeypatch)
+        bus.swallows, bus.fails_with, bus.opens_in_s = True, error, 0.1
+        asking = asyncio.create_task(
+            ModbusLine(evse).read(evse, Table.HOLDING, STATE, 1)
+        )
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+        assert not bus.connected
+        assert bus.requests == []
+
+    run_virtual(main())
+
+
 def test_bits_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to another question has none, and is none."""
 

@@ -8,7 +8,7 @@ ARGS ?=
 BIN = $(shell scripts/venv-dir $(PYTHON))/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-test setup-guest test torture test-guest lint types
+.PHONY: help demo setup setup-test setup-guest test torture soak test-guest lint types
 .PHONY: bench bench-large install lock clean
 
 help: ## list these targets
@@ -22,6 +22,9 @@ test: lint types ## set up, then check and test everything
 
 torture: setup-test ## kill the daemon thousands of times; TORTURE=100 goes on for hours
 	TORTURE=$(or $(TORTURE),10) $(BIN)/pytest --capture=no tests/torture tests/simulation $(ARGS)
+
+soak: setup-test ## run the daemon on all emulated hardware; ARGS="--minutes 60 --seed 2"
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-guest: setup-guest ## drive keyboards and GPIO lines of a real kernel, in a virtual machine
 	@$(BIN)/python -m tests.guest $(ARGS)

@@ -1,0 +1,1 @@
+"""A soak: the real daemon on all emulated hardware for as long as one likes."""

@@ -1,0 +1,1 @@
+"""What the daemon under test is made to load; nothing here is imported by tests."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import charger_calls, service
 from agent.assembly import Assembly
+from agent.cancellation import noticed
 from agent.clock import SystemClock
 from agent.commands import Commands
 from agent.config import load_config
@@ -27,7 +28,6 @@ from agent.errors import STORE_ERRORS, ConfigError
 from agent.health import Health
 from agent.registrations import RegistrationCommands
 from agent.service import credentials_directory, lock_state
-from agent.supervisor import noticed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping

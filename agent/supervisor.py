@@ -6,18 +6,18 @@ import asyncio
 import logging
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.backoff import Backoff
+from agent.cancellation import is_cancelled
 from drivers.errors import DriverError, UnsupportedDeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable
 
 _LOGGER = logging.getLogger(__name__)
 
 E = TypeVar("E")
-T = TypeVar("T")
 
 REOPEN = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
 RECOVERED_AFTER_S = 60.0
@@ -47,25 +47,6 @@ async def supervise(
         # A device that opens and fails at once has not recovered.
         attempt = 1 if loop.time() - opened_at > RECOVERED_AFTER_S else attempt + 1
         await asyncio.sleep(REOPEN.delay_s(attempt))
-
-
-def is_cancelled() -> bool:
-    """Whether somebody ends this task; a CancelledError may be a driver's own, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-async def noticed(part: str, routine: Coroutine[Any, Any, T]) -> T:
-    """Do something whose own cancellation would pass unnoticed, as in a group.
-
-    RuntimeError if it cancels itself: a library may cancel what it waits for.
-    """
-    try:
-        return await routine
-    except asyncio.CancelledError as err:
-        if is_cancelled():
-            raise
-        raise RuntimeError(f"{part} has cancelled itself") from err
 
 
 async def _follow(

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent.backoff import Backoff
+from agent.cancellation import noticed
 from agent.connections import connect
 from agent.errors import HeldBackError
 from agent.ocpi.schedule import SyncSchedule
 from agent.ocpi.sync import Synchronizer
 from agent.report.delivery import DeliveryLoop
-from agent.supervisor import noticed
 
 if TYPE_CHECKING:
     from agent.config import Config, Upstream

@@ -62,6 +62,7 @@ BELOW = (
     "agent.errors",
     "agent.clock",
     "agent.backoff",
+    "agent.cancellation",
     "agent.health",
 )
 

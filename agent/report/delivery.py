@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from msgspec.structs import replace
 
+from agent.cancellation import noticed
 from agent.domain.reports import (
     Delivered,
     Delivery,
@@ -23,7 +24,6 @@ from agent.domain.reports import (
 )
 from agent.domain.timeline import settle
 from agent.errors import STORE_ERRORS
-from agent.supervisor import noticed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.backoff import JITTER
-from agent.supervisor import noticed, supervise
+from agent.supervisor import supervise
 from drivers.errors import (
     AccessDeniedError,
     DeviceGoneError,
@@ -23,7 +23,6 @@ from drivers.readers.base import CardLeft, ReaderEvent, ReaderUp
 from tests.fakes.hardware import FakeReader
 from tests.fakes.loop_clock import running
 from tests.fakes.virtual_loop import run_virtual
-from tests.fakes.wicked import cancel_itself, hang
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -216,30 +215,3 @@ def test_a_driver_that_cancels_itself_is_opened_again() -> None:
 
     assert events == [UP, UP]
     assert downs == ["the driver has cancelled itself"]
-
-
-def test_a_routine_that_cancels_itself_is_noticed_in_a_group() -> None:
-    """A group takes a cancelled task for one that has ended in order."""
-
-    async def main() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(noticed("reporting to cpo", cancel_itself()))
-            group.create_task(hang())
-
-    with pytest.raises(ExceptionGroup) as raised:
-        run_virtual(main())
-    [err] = raised.value.exceptions
-    assert str(err) == "reporting to cpo has cancelled itself"
-
-
-def test_a_routine_that_is_cancelled_ends_so() -> None:
-    """That is how everything ends."""
-
-    async def main() -> None:
-        task = asyncio.create_task(noticed("reporting to cpo", hang()))
-        await asyncio.sleep(1)
-        task.cancel()
-        await asyncio.wait({task})
-        assert task.cancelled()
-
-    run_virtual(main())

@@ -134,10 +134,13 @@ class Ledger:
             if one.outcome is Outcome.WITHDRAWN and one.reason is message.reason
         ]
         assert len(withdrawn) == found[0].waiting + found[0].grants
+        # What was overdue comes first, and may have stopped a session by itself.
         stopped = [
             one
             for one in effects
-            if isinstance(one, Record) and one.change is Change.STOP
+            if isinstance(one, Record)
+            and one.change is Change.STOP
+            and one.session.stop_reason is message.reason
         ]
         assert len(stopped) == found[0].sessions
 

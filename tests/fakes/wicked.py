@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from agent.config import load_config
 from agent.daemon import Daemon
+from agent.store.journal_thread import JournalThread
 from drivers.readers.base import ReaderUp
 from tests.fakes.hardware import FakeCharger, FakeIndicator, FakeReader
 from tests.fakes.loop_clock import LoopClock
@@ -77,6 +78,8 @@ async def cancel_itself(*_: object) -> None:
     await asyncio.sleep(1)
     raise asyncio.CancelledError
 
+
+_close = JournalThread.close  # Before any test puts something else in its place
 
 #: What waits in `resist`.
 RESISTING: list[asyncio.Future[None]] = []
@@ -204,6 +207,10 @@ class Wicked:
                 for task in rest:
                     task.cancel()
                 await asyncio.wait(rest, timeout=1)
+            if hasattr(self.daemon, "parts"):
+                # A test may have kept it open; once closed it takes no more calls.
+                with suppress(RuntimeError):
+                    await _close(self.daemon.parts.journal)
 
     def _load(self, group: str, _: str) -> Callable[[object], object]:
         if group.endswith("chargers"):
